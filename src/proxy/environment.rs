@@ -3,10 +3,11 @@
 //!
 //! One shard is one thread: nothing here is locked or shared but the tables of the generation and
 //! the health of the peers, which are read through `Arc`s and changed by atomics.
-use super::binding::{BindingMessage, Directory, FormerHolders, MovedLegs, Place};
+use super::binding::{BindingMessage, BindingName, Directory, FormerHolders, MovedLegs, Place};
 use super::buffers::SpareBuffers;
 use super::calls::CallTable;
 use super::denied_users::DeniedUsers;
+use super::host_hash::host_hash;
 use super::identity;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Certainty, Leg, PeerKey};
@@ -18,7 +19,7 @@ use super::same_party;
 use super::secrets::Secrets;
 use super::sibling::Taken;
 use super::tables::Tables;
-use super::token::TokenBox;
+use super::token::{BoundClient, TokenBox};
 use super::wheel::Wheel;
 use crate::observe::{Event, EventKind, Parties, RequestOutcome};
 use crate::reason::MessageReason;
@@ -112,6 +113,18 @@ impl Environment {
     pub(crate) fn unix(&self) -> u64 {
         let (at, unix) = self.calendar;
         unix + self.now.saturating_duration_since(at).as_secs()
+    }
+
+    /// Whom a REGISTER binds, as its registrar is to name the client: under the key that signs now.
+    pub(crate) fn bound_client(
+        &self,
+        name: &BindingName,
+        register: &Message<'_>,
+    ) -> Option<BoundClient> {
+        let id = *self.tokens.binding_ids(name).first()?;
+        let aor = register.to().ok()?;
+        let domain = host_hash(&aor.parse_uri().ok()?);
+        Some(BoundClient { id, domain })
     }
 
     /// The settings of the trust domain's boundary.

@@ -16,7 +16,7 @@ use super::interface::Origin;
 use super::leg::{Certainty, Leg};
 use super::same_party;
 use super::sibling::HandedOver;
-use super::token::Token;
+use super::token::{BoundClient, Token};
 use super::token_fields::TokenFault;
 use crate::reason::{MessageReason, Rule};
 use crate::sip::{Address, CSeq, HeaderName, Host, Message, Method, Uri, Via, plain_user};
@@ -66,7 +66,7 @@ pub(crate) struct RequestUri<'a> {
     /// It was hidden from the sender and sealed for it, which may so ask for what lies behind it.
     pub(crate) is_sealed: bool,
     /// It was the contact that a registrar keeps of this binding.
-    pub(crate) contact_of: Option<BindingId>,
+    pub(crate) contact_of: Option<BoundClient>,
 }
 
 /// A request: the fields that a proxy uses, read once, and the key of its transaction.
@@ -77,7 +77,7 @@ pub(crate) struct InboundRequest<'m, 'a> {
     /// As [`RequestUri::is_sealed`].
     pub(crate) is_sealed: bool,
     /// As [`RequestUri::contact_of`].
-    pub(crate) contact_of: Option<BindingId>,
+    pub(crate) contact_of: Option<BoundClient>,
     pub(crate) uri: Uri<'a>,
     pub(crate) via: Via<'a>,
     pub(crate) from: Address<'a>,

@@ -6,7 +6,7 @@
 //! the context that it belongs to; or it is handed over to the shard that has this context. Which
 //! of them is decided here and nowhere else.
 use super::admission::{self, Handling};
-use super::binding::{BindingId, HeldBinding};
+use super::binding::HeldBinding;
 use super::branch::Branch;
 use super::context::ResponseContext;
 use super::core::Core;
@@ -16,6 +16,7 @@ use super::inbound::{InboundMessage, InboundRequest, RequestUri};
 use super::interface::{Action, Actions, Origin};
 use super::leg::{Certainty, Leg};
 use super::ping::PING_SLOT;
+use super::token::BoundClient;
 use super::transaction::{InviteServer, ServerTransaction};
 use super::{reply, same_party, stateless};
 use crate::reason::MessageReason;
@@ -93,10 +94,10 @@ impl Core {
     fn read_target(&mut self, inbound: InboundMessage<'_, '_>, out: &mut Actions) {
         match uncovered_target(&inbound, &self.env) {
             Ok(None) => self.on_plain(inbound, false, None, out),
-            Ok(Some((whole, binding))) => {
+            Ok(Some((whole, client))) => {
                 if let Ok(message) = &Message::parse(&whole) {
                     let inbound = InboundMessage { message, ..inbound };
-                    self.on_plain(inbound, false, Some(binding), out);
+                    self.on_plain(inbound, false, Some(client), out);
                 }
             }
             Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
@@ -109,7 +110,7 @@ impl Core {
         &mut self,
         inbound: InboundMessage<'_, '_>,
         is_sealed: bool,
-        contact_of: Option<BindingId>,
+        contact_of: Option<BoundClient>,
         out: &mut Actions,
     ) {
         match inbound.message.start() {

@@ -25,7 +25,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `leg`, `link_id`, `branch`, `token`, `token_fields` | what a request comes from and goes to, and what names it on the wire |
+//! | `leg`, `link_id`, `branch`, `host_hash`, `token`, `token_fields` | what a request comes from and goes to, and what names it on the wire |
 //! | `interface` | what goes into a core and comes out of it |
 //! | `health`, `listing`, `meaning`, `routing`, `tables` | peers, names and domains of one generation, for all shards |
 //! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `fast_map`, `environment` | what a shard has besides its requests |
@@ -61,6 +61,7 @@ mod events;
 mod fast_map;
 mod health;
 mod hiding;
+mod host_hash;
 mod identity;
 mod inbound;
 mod inspection;

@@ -110,7 +110,7 @@ impl<'e> MessageWriter<'e> {
         let rewrite = RouteRewrite::of(message, plan);
         let leg = handing.map_or(self.leg, |handing| Leg::Binding(handing.id));
         let (recorded, two) = self.recorded_routes(message, plan, (from, leg));
-        let path = self.path(plan);
+        let path = self.path(message, plan);
         let sender = self.sender_name(from.leg);
         let address = self.client_address(from);
 
@@ -167,7 +167,8 @@ impl<'e> MessageWriter<'e> {
         }
         edits.write(out);
         if let Some(name) = plan.registers.filter(|_| plan.path == ClientPath::Contact) {
-            cover_contacts(&name, start, self.env, out)?;
+            let client = self.env.bound_client(&name, message);
+            cover_contacts(client, start, self.env, out)?;
         }
         self.hide(start, out)?;
         Ok(two)
@@ -328,10 +329,10 @@ impl<'e> MessageWriter<'e> {
     }
 
     /// The Path of a client's registration (RFC 3327 §5.2): requests for it come to its binding.
-    fn path(&self, plan: &ForwardPlan) -> Option<RouteUri> {
+    fn path(&self, message: &Message<'_>, plan: &ForwardPlan) -> Option<RouteUri> {
         let name = plan.registers.filter(|_| plan.path == ClientPath::Path);
-        let ids = self.env.tokens.binding_ids(&name?);
-        let token = self.env.tokens.binding(*ids.first()?);
+        let client = self.env.bound_client(&name?, message)?;
+        let token = self.env.tokens.binding(client);
         let params: &[u8] = if plan.outbound { b";lr;ob" } else { b";lr" };
         Some(route_uri(plan.sips, &token, &self.env.names.peers, params))
     }

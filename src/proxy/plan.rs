@@ -4,12 +4,12 @@
 use super::asserted::{self, NotAsserted};
 use super::binding::{BindingName, Registration};
 use super::environment::Environment;
+use super::host_hash::host_hash;
 use super::inbound::{InboundRequest, Routed};
 use super::keep_alive;
 use super::partner_way::PartnerWay;
 use super::privacy::Privacy;
 use super::sibling::SiblingPlan;
-use super::token::host_hash;
 use crate::sip::{Address, HeaderName, HeaderSet, Message, Method, Scheme};
 use crate::topology::ClientPath;
 

@@ -11,12 +11,13 @@
 //! that its entry lists, which is the whole protection of the home users from calls in somebody
 //! else's name.
 use super::dialog::{far_leg, in_dialog, is_client, listed};
+use super::host_hash::host_hash;
 use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
 use super::routing::Routing;
 use super::same_party::{OtherEntries, Sender, stands_for};
-use super::token::{Token, host_hash};
+use super::token::{BoundClient, Token};
 use crate::reason::MessageReason;
 use crate::sip::{Host, Method, Scheme};
 use smallvec::smallvec;
@@ -102,14 +103,14 @@ impl Question<'_, '_, '_> {
                     }
                 };
             }
-            Some(Token::Binding(id)) => Some(id),
+            Some(Token::Binding(client)) => Some(client),
             None => None,
         };
         let request_uri = &self.routed.uri;
         match (self.who, binding) {
             // RFC 5626 §5.3: a client's own Path token, as a Service-Route has it, means "outgoing": it
             // is removed, nothing more.
-            (Sender::Client(link), Some(id)) if !self.links.holds(link, id) => {
+            (Sender::Client(link), Some(BoundClient { id, .. })) if !self.links.holds(link, id) => {
                 Err(MessageReason::TokenNotForOrigin)
             }
             (Sender::Client(_), _) if self.request.method == Method::Register => {
@@ -126,8 +127,12 @@ impl Question<'_, '_, '_> {
             (Sender::Home(_), Some(_)) if self.request.method == Method::Register => {
                 Err(MessageReason::RouteNotPermitted)
             }
-            // Only home servers are given Path tokens, with the registrations that they keep.
-            (Sender::Home(_), Some(id)) => Ok(smallvec![Leg::Binding(id)]),
+            // Only home servers are given Path tokens, with the registrations that they keep: those of the pool that
+            // serves the client's domain.
+            (Sender::Home(own), Some(client)) if !self.may_call(own, client) => {
+                Err(MessageReason::TokenNotForOrigin)
+            }
+            (Sender::Home(_), Some(client)) => Ok(smallvec![Leg::Binding(client.id)]),
             (Sender::Home(own), None) => self.of_home_server(own),
             // A partner reaches users through the home servers, never a client directly.
             (Sender::Federated(_), Some(_)) => Err(MessageReason::TokenNotForOrigin),
@@ -292,6 +297,13 @@ impl Question<'_, '_, '_> {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Whether a home server may call a registered client: it, or another server that its certificate names, serves the
+    /// domain of the client's address of record.
+    fn may_call(&self, own: PeerKey, client: BoundClient) -> bool {
+        let mut senders = std::iter::once(&own).chain(&self.also);
+        senders.any(|key| self.routing.serves(*key, client.domain))
     }
 
     /// Whether the peer is a home server of the current generation.

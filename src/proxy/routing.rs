@@ -5,6 +5,7 @@
 //! request can lead nowhere that the operator has not listed.
 use super::fast_map::FastMap;
 use super::hiding::Inside;
+use super::host_hash::host_hash;
 use super::interface::AdvertisedNames;
 use super::leg::PeerKey;
 use super::links::Links;
@@ -14,7 +15,7 @@ use super::pool_order::RoutedPool;
 use crate::sip::{Host, Uri};
 use crate::topology::{DialAddress, Domain, DomainSet, PeerKind, Topology};
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// Names, domains and pools of one generation.
@@ -23,6 +24,8 @@ pub(crate) struct Routing {
     pools: Vec<RoutedPool>,
     /// The pools that each peer is in: indices into `pools`.
     pools_of: FastMap<PeerKey, SmallVec<[usize; 2]>>,
+    /// The servers of the pools of home domains, with a hash of each domain that they serve.
+    serves: HashSet<(PeerKey, u32)>,
     /// The other nodes of this site, in the file's order.
     siblings: Vec<PeerKey>,
     /// Domains that nobody may name, and those that a peer may not.
@@ -56,6 +59,14 @@ impl Routing {
             }
             pools.push(built);
         }
+        let serves = node.domains.iter().flat_map(|domain| {
+            let pool = names.pool_of(domain).and_then(|at| pools.get(at));
+            let uri = format!("sip:{}", domain.as_str());
+            let hash = Uri::parse(uri.as_bytes()).map_or(0, |uri| host_hash(&uri));
+            let members = pool.into_iter().flat_map(RoutedPool::members);
+            members.map(move |key| (key, hash))
+        });
+        let serves = serves.collect();
         let default_pool = node.domains.iter().find_map(|d| names.pool_of(d));
         let mut ports: SmallVec<[u16; 4]> =
             advertised.addresses.iter().map(SocketAddr::port).collect();
@@ -65,6 +76,7 @@ impl Routing {
             names,
             pools,
             pools_of,
+            serves,
             siblings: siblings(topology),
             denied: topology.boundary().deny_domains.iter().collect(),
             denied_to: topology
@@ -259,6 +271,11 @@ impl Routing {
     pub(crate) fn is_served_by(&self, host: &Host<'_>, key: PeerKey) -> bool {
         let pool = self.home_pool(host).and_then(|at| self.pools.get(at));
         pool.is_some_and(|pool| pool.members().any(|member| member == key))
+    }
+
+    /// Whether the server is one of the pool that serves the home domain of this hash.
+    pub(crate) fn serves(&self, key: PeerKey, domain: u32) -> bool {
+        self.serves.contains(&(key, domain))
     }
 
     /// The pool for a client's requests: that of the domain which it asserts, whatever the Request-URI names, which counts

@@ -21,12 +21,11 @@ use super::link_id::LinkId;
 use super::log_key::LogKey;
 use super::token_fields::{Fields, Raw, TokenFault, dead, push_connected, push_leg};
 
-use crate::sip::{Scheme, Uri, plain_user};
+use crate::sip::plain_user;
 use aws_lc_rs::{cmac, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use smallvec::SmallVec;
-use std::hash::Hasher as _;
 
 /// Bytes of a MAC: a block of AES.
 const MAC: usize = 16;
@@ -41,7 +40,7 @@ const BINDING: u8 = kind_byte(b'b');
 const LENGTHS: [(u8, usize); 3] = [
     (FAR, LONGEST),
     (OWN, LONGEST),
-    (BINDING, 1 + 1 + 4 + 8 + MAC),
+    (BINDING, 1 + 1 + 4 + 8 + 4 + MAC),
 ];
 /// The longest token as text: it is decoded on the stack, and nothing longer is looked at.
 const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
@@ -63,8 +62,16 @@ pub(crate) enum Token {
         /// The connection that it has with a partner's server.
         over: Option<PartnerLink>,
     },
-    /// From a Path: the registration is this binding's.
-    Binding(BindingId),
+    /// From a Path: the registration is this client's.
+    Binding(BoundClient),
+}
+
+/// A registered client as a registrar names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct BoundClient {
+    pub(crate) id: BindingId,
+    /// Hash of the domain of its address of record: only servers of the pool that serves that may call it.
+    pub(crate) domain: u32,
 }
 
 /// The connection over which a dialog runs with a server of a partner.
@@ -233,9 +240,10 @@ impl TokenBox {
     }
 
     /// A Path token.
-    pub(crate) fn binding(&self, id: BindingId) -> TokenText {
+    pub(crate) fn binding(&self, client: BoundClient) -> TokenText {
         let mut raw = self.head(BINDING);
-        raw.extend_from_slice(&id.as_u64().to_be_bytes());
+        raw.extend_from_slice(&client.id.as_u64().to_be_bytes());
+        raw.extend_from_slice(&client.domain.to_be_bytes());
         self.seal(raw, b"")
     }
 
@@ -251,7 +259,8 @@ impl TokenBox {
         if kind == BINDING {
             // Who has made it is a hint where its client may be, no right.
             fields.u32()?;
-            return Ok(Token::Binding(BindingId::from_u64(fields.u64()?)));
+            let (id, domain) = (BindingId::from_u64(fields.u64()?), fields.u32()?);
+            return Ok(Token::Binding(BoundClient { id, domain }));
         }
         // Node and run, or a connection.
         let made = fields.u64()?;
@@ -397,35 +406,6 @@ fn encode(raw: &[u8]) -> TokenText {
     text
 }
 
-/// Hash of a To or From host, for the token: the name that the callee was called by at the dialog's
-/// start.
-///
-/// Unkeyed and 32 bits: the token that holds it is signed, and it is compared with one name only. A
-/// `tel` URI has no host; its hash covers the contexts of its number (RFC 3966 §5.1.5), so that a
-/// local number of one domain is not taken for that of another. 0, for a host that is neither name
-/// nor address, matches nothing a peer may send.
-pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
-    let mut buffer = [0; 253];
-    let mut hasher = siphasher::sip::SipHasher13::new();
-    match (uri.scheme, uri.host.lower(&mut buffer), uri.host.ip()) {
-        (Scheme::Tel | Scheme::Other, _, _) => {
-            hasher.write(b"tel:");
-            uri.any_context(|host| {
-                let mut buffer = [0; 253];
-                let name = host.and_then(|host| host.lower(&mut buffer));
-                hasher.write(name.unwrap_or("?").as_bytes());
-                false
-            });
-        }
-        (Scheme::Sip | Scheme::Sips, Some(name), _) => hasher.write(name.as_bytes()),
-        (Scheme::Sip | Scheme::Sips, None, Some(ip)) => {
-            hasher.write(ip.to_canonical().to_string().as_bytes())
-        }
-        (Scheme::Sip | Scheme::Sips, None, None) => return 0,
-    }
-    hasher.finish() as u32
-}
-
 /// Of the run's number as much as tells runs apart.
 fn short(run: u64) -> u32 {
     run as u32 ^ (run >> 32) as u32
@@ -447,6 +427,13 @@ mod tests {
             "edge01.contoso.test",
             run,
         )
+    }
+
+    fn client(number: u64) -> BoundClient {
+        BoundClient {
+            id: BindingId::from_u64(number),
+            domain: 7 * number as u32,
+        }
     }
 
     fn legs() -> (Leg, Leg) {
@@ -472,11 +459,8 @@ mod tests {
             })
         );
         assert_eq!(tokens.open(&text, b"call-2"), Err(TokenFault::Forged));
-        let path = tokens.binding(BindingId::from_u64(9));
-        assert_eq!(
-            tokens.open(&path, b"any"),
-            Ok(Token::Binding(BindingId::from_u64(9)))
-        );
+        let path = tokens.binding(client(9));
+        assert_eq!(tokens.open(&path, b"any"), Ok(Token::Binding(client(9))));
         let escaped: String = text.iter().map(|b| format!("%{b:02x}")).collect();
         let as_written = tokens.open(&text, b"call-1");
         assert_eq!(tokens.open(escaped.as_bytes(), b"call-1"), as_written);
@@ -518,7 +502,7 @@ mod tests {
                 "{user}"
             );
         }
-        let other = boxed(&[(1, [5; 32])], 7).binding(BindingId::from_u64(1));
+        let other = boxed(&[(1, [5; 32])], 7).binding(client(1));
         assert_eq!(tokens.open(&other, b"c"), Err(TokenFault::Forged));
     }
 
@@ -528,14 +512,10 @@ mod tests {
         let before = boxed(&[old], 7);
         let during = boxed(&[new, old], 7);
         let after = boxed(&[new], 7);
-        let text = before.binding(BindingId::from_u64(1));
+        let text = before.binding(client(1));
         assert!(during.open(&text, b"").is_ok());
         assert_eq!(after.open(&text, b""), Err(TokenFault::Forged));
-        assert!(
-            after
-                .open(&during.binding(BindingId::from_u64(1)), b"")
-                .is_ok()
-        );
+        assert!(after.open(&during.binding(client(1)), b"").is_ok());
     }
 
     #[test]
@@ -560,7 +540,7 @@ mod tests {
             matches!(opened, Ok(Token::Dialog { caller, .. }) if caller == bound),
             "{opened:?}"
         );
-        let path = earlier.binding(BindingId::from_u64(3));
+        let path = earlier.binding(client(3));
         assert!(now.open(&path, b"").is_ok());
     }
 
@@ -635,7 +615,7 @@ mod tests {
             7,
         );
         assert_eq!(
-            other.open(&tokens.binding(BindingId::from_u64(1)), b""),
+            other.open(&tokens.binding(client(1)), b""),
             Err(TokenFault::Forged)
         );
     }

@@ -102,7 +102,8 @@ reasons! {
         TopologyNotHidden "topology_not_hidden" (status 500 "message cannot be passed on")
             check: "the header fields of the message in the home server's trace",
             remedy: "fix the sender: its header fields break the grammar of RFC 3261",
-        /// the token is genuine, but the sender is not part of its dialog
+        /// the token is genuine, but the sender is not part of its dialog, or no server of the pool that serves the
+        /// domain of the client that it names
         TokenNotForOrigin "token_not_for_origin" (status 403 "bad route token")
             check: "from_peer of this event against the peers of the dialog's INVITE (same call_id)",
             remedy: "find out who sends it; a partner may use only its own dialogs. Servers of one partner share dialogs if their [[peer]] entries grant the same rights",

@@ -1,5 +1,6 @@
 //! Contacts of clients whose registrar keeps no Path (`[[pool]] path = "contact"`): each URI becomes one of this node
-//! that holds it sealed, together with the number of the client's binding.
+//! that holds it sealed, together with the number of the
+//! client's binding and its domain.
 //!
 //! The registrar keeps that URI and calls it. The request comes back here, where the URI is opened: the client gets
 //! its own URI as the Request-URI, on the connection that holds its binding now. The client never sees such a URI: the
@@ -11,10 +12,11 @@
 //! Record-Route.
 use super::seal::{HidingKey, NONCE, SealedKind, TAG, open_token};
 use super::uri::{UriPlace, restored};
-use crate::proxy::binding::{BindingId, BindingName};
+use crate::proxy::binding::BindingId;
 use crate::proxy::environment::Environment;
 use crate::proxy::inbound::InboundMessage;
 use crate::proxy::leg::PeerKey;
+use crate::proxy::token::BoundClient;
 use crate::proxy::token_fields::TokenFault;
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Scheme, Splices, StartLine, Uri, plain_user};
@@ -25,18 +27,19 @@ use std::borrow::Cow;
 
 /// How a user part begins that holds a contact; `.` is in no token of a route.
 const USER: &[u8] = b"c.";
-/// Bytes of a binding's number.
+/// Bytes of a binding's number, and of the hash of its domain.
 const NUMBER: usize = 8;
-/// The shortest token before encoding: key, nonce, number, an empty URI.
-const SHORTEST: usize = 1 + NONCE + NUMBER + TAG;
+const DOMAIN: usize = 4;
+/// The shortest token before encoding: key, nonce, number, domain, an empty URI.
+const SHORTEST: usize = 1 + NONCE + NUMBER + DOMAIN + TAG;
 /// The most contacts of one REGISTER, each of which costs an encryption: a client has one or two.
 const MOST: usize = 16;
-/// Whom a contact is sealed for: any home server may call it, as it may use a Path.
+/// Whom a contact is sealed for: any home server that may use the client's Path may call it.
 const ANY_SERVER: PeerKey = PeerKey(0);
 
 /// What a URI of this node holds that a registrar keeps.
 struct KeptContact {
-    binding: BindingId,
+    client: BoundClient,
     uri: Vec<u8>,
 }
 
@@ -65,23 +68,21 @@ pub(crate) fn readable_contacts<'a>(
     Ok(contacts)
 }
 
-/// Writes the URIs of this node into the Contacts of a REGISTER, which stands in `out` from `start` on.
+/// Writes the URIs of this node into the Contacts of a REGISTER of this client, which stands in `out` from `start` on.
 ///
 /// # Errors
-/// The contacts cannot be read or are too many; the REGISTER has been taken back.
+/// The contacts cannot be read or are too many, or it is nobody's; the REGISTER has been taken back.
 pub(crate) fn cover_contacts(
-    name: &BindingName,
+    client: Option<BoundClient>,
     start: usize,
     env: &Environment,
     out: &mut Vec<u8>,
 ) -> Result<(), MessageReason> {
     let written = out.split_off(start);
     let message = Message::parse(&written).map_err(|_| MessageReason::MalformedRequest)?;
-    let ids = env.tokens.binding_ids(name);
-    let keys = &env.tokens.keys().hiding;
-    let (Some(id), Some(key)) = (ids.first(), keys.first()) else {
-        return Err(MessageReason::TopologyNotHidden);
-    };
+    let BoundClient { id, domain } = client.ok_or(MessageReason::MalformedRequest)?;
+    let key = env.tokens.keys().hiding.first();
+    let key = key.ok_or(MessageReason::TopologyNotHidden)?;
     let mut splices = Splices::new(&message);
     for contact in readable_contacts(&message)? {
         let (scheme, params): (&[u8], &[u8]) = match contact.parse_uri().map(|uri| uri.scheme) {
@@ -92,7 +93,12 @@ pub(crate) fn cover_contacts(
         };
         // The parameters of the client's URI are sealed with it. `transport=tls` alone is shown, as in a Path: without it a
         // registrar would take UDP. No `lr`, which would make a route of a target.
-        let plain = [&id.as_u64().to_be_bytes()[..], contact.uri].concat();
+        let plain = [
+            &id.as_u64().to_be_bytes()[..],
+            &domain.to_be_bytes(),
+            contact.uri,
+        ]
+        .concat();
         let raw = key.seal(SealedKind::Contact, ANY_SERVER, &plain);
         // The same text each time, so that the registrar knows a refresh for what it is.
         let token = URL_SAFE_NO_PAD.encode(raw.ok_or(MessageReason::TopologyNotHidden)?);
@@ -133,7 +139,7 @@ pub(crate) fn uncovered_contacts(message: &Message<'_>, env: &Environment) -> Op
 pub(crate) fn uncovered_target(
     inbound: &InboundMessage<'_, '_>,
     env: &Environment,
-) -> Result<Option<(Vec<u8>, BindingId)>, MessageReason> {
+) -> Result<Option<(Vec<u8>, BoundClient)>, MessageReason> {
     let message = inbound.message;
     let StartLine::Request { uri: text, .. } = message.start() else {
         return Ok(None);
@@ -164,7 +170,7 @@ pub(crate) fn uncovered_target(
             splices.replace_uri(text, &restored(&opened.uri, &uri, UriPlace::RequestLine));
             let mut whole = Vec::with_capacity(message.bytes().len());
             splices.write(&mut whole);
-            Ok(Some((whole, opened.binding)))
+            Ok(Some((whole, opened.client)))
         }
         Err(TokenFault::Foreign) => Ok(None),
         // Altered, or of a key that is gone: to the home servers the client is unknown here either way.
@@ -199,11 +205,14 @@ fn open(uri: &Uri<'_>, keys: &[HidingKey]) -> Result<KeptContact, TokenFault> {
     }
     let peers = std::iter::once(ANY_SERVER);
     let plain = open_token(keys, SealedKind::Contact, peers, token).ok_or(TokenFault::Forged)?;
-    let (number, uri) = plain
-        .split_first_chunk::<NUMBER>()
-        .ok_or(TokenFault::Forged)?;
+    let forged = TokenFault::Forged;
+    let (number, rest) = plain.split_first_chunk::<NUMBER>().ok_or(forged)?;
+    let (domain, uri) = rest.split_first_chunk::<DOMAIN>().ok_or(forged)?;
     Ok(KeptContact {
-        binding: BindingId::from_u64(u64::from_be_bytes(*number)),
+        client: BoundClient {
+            id: BindingId::from_u64(u64::from_be_bytes(*number)),
+            domain: u32::from_be_bytes(*domain),
+        },
         uri: uri.to_vec(),
     })
 }

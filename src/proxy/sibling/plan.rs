@@ -53,9 +53,10 @@ impl SiblingPlan {
         };
         // Without one it was the contact that a registrar keeps which has named the binding.
         let maker = routed.token_text.and_then(|token| env.tokens.maker(token));
-        let token: Box<[u8]> = match routed.token_text {
-            Some(token) => token.into(),
-            None => env.tokens.binding(*id)[..].into(),
+        let token: Box<[u8]> = match (routed.token_text, request.contact_of) {
+            (Some(token), _) => token.into(),
+            (None, Some(client)) => env.tokens.binding(client)[..].into(),
+            (None, None) => return None,
         };
         let mut sender: OtherEntries = SmallVec::new();
         sender.push(own);

@@ -41,7 +41,13 @@ fn another_user_registers_itself_and_moves_nobody_else() {
 
 /// Two tenants, each with a server of its own; the second's is FE02.
 fn tenants() -> World {
+    tenants_with(crate::topology::ClientPath::Path)
+}
+
+/// The same, where registrars learn the way to a client like this.
+fn tenants_with(path: crate::topology::ClientPath) -> World {
     let mut site = topology();
+    site.pools[0].path = path;
     let other = domain("tailspin.test");
     site.node.domains.push(other.clone());
     let mut pool = site.pools[0].clone();
@@ -77,6 +83,45 @@ fn a_register_goes_to_the_pool_of_its_to_and_another_tenants_server_learns_no_pa
     w.expect(alice, "INVITE");
     w.silent(mallory);
     assert_eq!(w.kept.get(&mallory), None);
+}
+
+/// Whoever has read the Path of another tenant's user, or the contact that its registrar keeps, calls nobody by it.
+#[test]
+fn another_tenants_server_reaches_nobody_by_a_path_or_contact_that_it_has_learned() {
+    let mut w = tenants();
+    let (alice, home, tenant) = (w.client(), w.peer(FE01), w.peer(FE02));
+    let path = w.register(alice, home, "");
+    for (at, method) in ["INVITE", "MESSAGE", "OPTIONS", "NOTIFY"]
+        .iter()
+        .enumerate()
+    {
+        let text = invite(&path, &format!("z9hG4bK{at}")).replace("INVITE", method);
+        w.send(tenant, &text);
+        w.refused(tenant, "SIP/2.0 403", "token_not_for_origin");
+        w.silent(alice);
+    }
+    w.send(home, &invite(&path, "z9hG4bKh"));
+    w.expect(alice, "INVITE");
+    let mut w = tenants_with(crate::topology::ClientPath::Contact);
+    let (alice, home, tenant) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.send(
+        alice,
+        &registration("sip:alice@contoso.test", "z9hG4bKr", ""),
+    );
+    let asked = w.expect(home, "REGISTER");
+    let kept = field(&asked, "Contact").unwrap();
+    w.send(
+        home,
+        &answer(&asked, "200 OK", &format!("Contact: {kept};expires=600\n")),
+    );
+    w.expect(alice, "SIP/2.0 200");
+    let kept = kept.split(['<', '>']).nth(1).unwrap();
+    let call = |branch| invite("", branch).replace("sip:alice@10.0.0.1", kept);
+    w.send(tenant, &call("z9hG4bK1"));
+    w.refused(tenant, "SIP/2.0 403", "token_not_for_origin");
+    w.silent(alice);
+    w.send(home, &call("z9hG4bK2"));
+    w.expect(alice, "INVITE sip:alice@10.0.0.1");
 }
 
 /// A home server that routes by Route or Request-URI would bring back the 200 of whoever they name.

@@ -3,6 +3,8 @@ pub(super) use super::message::*;
 pub(super) use super::site::*;
 use crate::observe::Event;
 use crate::proxy::binding::{BindingName, Device};
+use crate::proxy::host_hash::host_hash;
+use crate::proxy::token::BoundClient;
 use crate::proxy::{
     Action, Actions, AdvertisedNames, BindingMessage, CallMessage, Core, CoreSetup, HealthBoard,
     LinkEvent, LinkId, Origin, RemoteIdentity, Tables, TokenKeys,
@@ -251,7 +253,9 @@ impl World {
     pub(super) fn path_token(&self, link: LinkId) -> Option<String> {
         let env = &self.cores[usize::from(link.shard())].env;
         let id = env.links.bindings_of(link).next()?;
-        let token = env.tokens.binding(id);
+        let aor = Uri::parse(b"sip:alice@contoso.test").unwrap();
+        let domain = host_hash(&aor);
+        let token = env.tokens.binding(BoundClient { id, domain });
         Some(String::from_utf8_lossy(&token).into_owned())
     }
 
