@@ -138,6 +138,7 @@ impl Question<'_, '_, '_> {
             (Sender::Federated(_), Some(_)) => Err(MessageReason::TokenNotForOrigin),
             (Sender::Federated(_), None) => {
                 self.check_route()?;
+                self.check_way_on()?;
                 if request_uri.scheme == Scheme::Other {
                     return Err(MessageReason::UnsupportedScheme);
                 }
@@ -267,16 +268,41 @@ impl Question<'_, '_, '_> {
     /// `maddr` too. Clients with an outbound proxy add such routes; any other would make this node a
     /// relay for strangers.
     fn check_route(&self) -> Result<(), MessageReason> {
-        let is_home = |host: &Host<'_>| {
-            let peer = self.routing.peer(host);
-            self.routing.is_home(host) || peer.is_some_and(|key| self.is_server(key))
-        };
         match &self.routed.next_route {
-            Some(route) if !is_home(&route.host) || !is_home(&self.target) => {
+            Some(route) if !self.is_at_home(&route.host) || !self.is_at_home(&self.target) => {
                 Err(MessageReason::RouteNotPermitted)
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// What a partner sends to the home side must ask it for nothing beyond itself. An `maddr` in the Request-URI is
+    /// the only target of whoever gets it (RFC 3261 §16.5), and each Route value the next hop after the one before it: the
+    /// home server, which knows the request as this node's, would bring it anywhere. A URI that was sealed for the partner
+    /// is the home side's own.
+    fn check_way_on(&self) -> Result<(), MessageReason> {
+        let Routed {
+            uri, strips_maddr, ..
+        } = self.routed;
+        let mut leads_on = !strips_maddr && !self.is_sealed && maddr_of(uri)?.is_some();
+        let routes = &self.request.routes;
+        let behind = routes.len() - usize::from(self.routed.strict_in);
+        for route in routes.iter().take(behind).skip(self.routed.popped.into()) {
+            let uri = route.parse_uri();
+            let uri = uri.map_err(|_| MessageReason::MalformedRequest)?;
+            let maddr = maddr_of(&uri)?.unwrap_or(uri.host);
+            leads_on |= !self.is_at_home(&uri.host) || !self.is_at_home(&maddr);
+        }
+        match leads_on {
+            true => Err(MessageReason::RouteNotPermitted),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the host is a home domain, or a home server.
+    fn is_at_home(&self, host: &Host<'_>) -> bool {
+        let peer = self.routing.peer(host);
+        self.routing.is_home(host) || peer.is_some_and(|key| self.is_server(key))
     }
 
     /// Behind the token of a dialog stand the Record-Routes of the home side, also of elements that

@@ -233,3 +233,65 @@ fn a_phone_that_replays_its_old_path_reaches_nobody() {
     w.expect(next, "INVITE");
     w.silent(phone);
 }
+
+/// RFC 3261 §16.5, §16.12: whoever gets a request brings it to its `maddr`, or to the next Route value.
+#[test]
+fn a_partner_has_a_home_server_bring_a_request_nowhere() {
+    let mut w = World::new();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let mut asks = |uri: &str, routes: &str, branch: &str| {
+        let call = Request::invite()
+            .uri(uri)
+            .from("<sip:x@fabrikam.test>;tag=x")
+            .branch(branch);
+        let routes = match routes {
+            "" => String::new(),
+            routes => format!("Route: {routes}\n"),
+        };
+        w.send(partner, &call.more(&routes).to_string());
+        (w.take(home), w.take(partner), w.reasons())
+    };
+    let bob = "sip:bob@contoso.test";
+    for (at, (uri, routes)) in [
+        ("sip:bob@contoso.test;maddr=198.51.100.66", ""),
+        ("sip:bob@contoso.test;MADDR=third.example", ""),
+        ("sip:bob@contoso.test;maddr=fe02.contoso.test", ""),
+        ("sip:bob@contoso.test;maddr=edge.fabrikam.test", ""),
+        (bob, "<sip:fe01.contoso.test;lr>, <sip:third.example;lr>"),
+        (
+            bob,
+            "<sip:fe01.contoso.test;lr>\nRoute: <sip:edge.fabrikam.test;lr>",
+        ),
+        (
+            bob,
+            "<sip:fe01.contoso.test;lr>, <sip:fe02.contoso.test;maddr=third.example;lr>",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (forwarded, answer, reasons) = asks(uri, routes, &format!("z9hG4bKm{at}"));
+        assert_eq!(
+            (forwarded, &reasons[..]),
+            (None, &["route_not_permitted"][..]),
+            "{uri} {routes}"
+        );
+        assert!(answer.unwrap().starts_with("SIP/2.0 403"));
+    }
+    // One that names this node has done its work here, and goes no further.
+    for (at, (uri, routes)) in [
+        ("sip:bob@contoso.test;maddr=edge01.contoso.test", ""),
+        ("sip:bob@contoso.test;maddr=192.0.2.1", ""),
+        (bob, "<sip:fe01.contoso.test;lr>, <sip:contoso.test;lr>"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (forwarded, _, _) = asks(uri, routes, &format!("z9hG4bKn{at}"));
+        let forwarded = forwarded.unwrap_or_else(|| panic!("{uri} {routes}"));
+        assert!(
+            forwarded.starts_with("INVITE sip:bob@contoso.test SIP/2.0"),
+            "{forwarded}"
+        );
+    }
+}
