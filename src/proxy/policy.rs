@@ -92,6 +92,11 @@ impl Question<'_, '_, '_> {
                 if !matches!(self.who, Sender::Home(_)) {
                     self.check_dialog_route()?;
                 }
+                // A dialog's remote target is a sip or sips URI (RFC 3261 §8.1.1.8): a number is a new call.
+                let is_sip = matches!(self.routed.uri.scheme, Scheme::Sip | Scheme::Sips);
+                if matches!(self.who, Sender::Federated(_)) && !is_sip {
+                    return Err(MessageReason::NotHomeDomain);
+                }
                 return match (self.who, leg) {
                     (_, Leg::Peer(key)) => in_dialog(self.who, key, self.routing, self.links),
                     // Clients speak to peers only: a token never takes a client to a client.

@@ -295,3 +295,66 @@ fn a_partner_has_a_home_server_bring_a_request_nowhere() {
         );
     }
 }
+
+/// A To tag that its sender has invented makes one more request of its call out of a new one. That reaches the server which
+/// the call runs with, as anything of the call does, and answers 481 for a dialog that it does not know (RFC 3261 §12.2.2).
+#[test]
+fn an_invented_to_tag_reaches_the_server_of_the_call_and_nobody_else() {
+    for is_client in [true, false] {
+        let mut w = World::new();
+        let (client, partner) = (w.client(), w.peer(PARTNER));
+        let (fe01, other) = (w.peer(FE01), w.client());
+        let (link, from) = match is_client {
+            true => (client, "<sip:alice@contoso.test>;tag=1"),
+            false => (partner, "<sip:eve@fabrikam.test>;tag=1"),
+        };
+        w.ask(link, Request::invite().from(from));
+        let invite = w.expect(fe01, "INVITE");
+        w.answers(fe01, &invite, 200);
+        w.expect(link, "SIP/2.0 200");
+        let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+        let forged = Request::of("INVITE").to("<sip:bob@contoso.test>;tag=invented");
+        let forged = forged.from(from).uri("sip:x@third.example").cseq(7);
+        w.ask(link, forged.more(&route).branch("z9hG4bK1"));
+        let reached = w.expect(fe01, "INVITE");
+        w.answers(fe01, &reached, 481);
+        w.expect(link, "SIP/2.0 481");
+        w.expect(fe01, "ACK");
+        // In nobody else's name, in no other call, past no route, as no registration, and from nobody else.
+        let beyond = format!("{route}Route: <sip:edge.fabrikam.test;lr>\n");
+        w.ask(
+            link,
+            forged
+                .from("<sip:x@third.example>;tag=1")
+                .more(&route)
+                .branch("z9hG4bK2"),
+        );
+        w.refused(link, "SIP/2.0 403", "from_not_allowed");
+        let elsewhere = forged.more(&route).branch("z9hG4bK3").to_string();
+        w.send(
+            link,
+            &elsewhere.replace("Call-ID: call-1", "Call-ID: another"),
+        );
+        w.refused(link, "SIP/2.0 403", "token_forged");
+        w.ask(link, forged.more(&beyond).branch("z9hG4bK4"));
+        w.refused(link, "SIP/2.0 403", "route_not_permitted");
+        if !is_client {
+            w.ask(
+                link,
+                forged.uri("tel:+1900555").more(&route).branch("z9hG4bK5"),
+            );
+            w.refused(link, "SIP/2.0 403", "not_home_domain");
+            let publish = Request {
+                method: "PUBLISH",
+                ..forged
+            };
+            w.ask(link, publish.more(&route).branch("z9hG4bK6"));
+            w.refused(link, "SIP/2.0 403", "not_home_domain");
+        }
+        let client_as = forged.from("<sip:alice@contoso.test>;tag=1");
+        w.ask(other, client_as.more(&route).branch("z9hG4bK7"));
+        w.refused(other, "SIP/2.0 403", "token_not_for_origin");
+        w.silent(fe01);
+        w.silent(other);
+    }
+}
