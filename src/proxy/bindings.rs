@@ -110,7 +110,7 @@ impl Core {
         let (limits, numbers) = (&self.env.limits, self.env.tokens.binding_numbers());
         let room = Room {
             all: limits.bindings.div_ceil(usize::from(self.env.shards)) * numbers,
-            one: limits.bindings_per_client * numbers,
+            one: limits.bindings_per_user * numbers,
         };
         let (displaced, waiters) = match self.env.directory.hold(holding, room, now) {
             Held::Entered(displaced, waiters) => {

@@ -120,10 +120,11 @@ reasons! {
         BindingsFull "bindings_full"
             check: "how many clients register here, against limits.bindings",
             remedy: "raise limits.bindings, or add a node; a client whose registration is not kept cannot be reached",
-        /// a registration was granted, and its connection, or its user, has as many as limits.bindings_per_client allows
+        /// a registration was granted, and its connection has as many as limits.bindings_per_client allows, or its user as
+        /// many in that shard as limits.bindings_per_user does
         ClientBindings "client_bindings"
             check: "REGISTER requests from that remote, and why one client has so many users, or one user so many clients",
-            remedy: "find out why, or raise limits.bindings_per_client; a client whose registration is not kept cannot be reached",
+            remedy: "find out why, or raise limits.bindings_per_client for a connection of many users, limits.bindings_per_user for a user of many phones; a client whose registration is not kept cannot be reached",
         /// a call was answered, and this node keeps as many as limits.calls allows
         CallsFull "calls_full"
             check: "sipward status: calls, against limits.calls",

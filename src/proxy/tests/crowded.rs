@@ -12,6 +12,7 @@ fn world(all: usize, one: usize, shards: u8) -> World {
     let mut site = topology();
     site.limits.bindings = all;
     site.limits.bindings_per_client = one;
+    site.limits.bindings_per_user = one;
     World::with(site, shards)
 }
 
@@ -44,6 +45,26 @@ fn refusals(w: &mut World) -> usize {
     let count = w.events.iter().filter(|event| refused(event)).count();
     w.events.clear();
     count
+}
+
+/// A user with many phones, each on a connection of its own, as a hotline's.
+#[test]
+fn a_user_has_phones_beyond_what_a_connection_may_hold_up_to_a_bound_of_its_own() {
+    for shards in [1, 3] {
+        let mut site = topology();
+        site.limits.bindings_per_client = 1;
+        site.limits.bindings_per_user = 20;
+        let mut w = World::with(site, shards);
+        for n in 0..100 {
+            let client = w.client_in(n % shards);
+            w.bind(client, &n.to_string());
+            // At least as many as the bound says, and in no shard more.
+            assert!(refusals(&mut w) == 0 || n >= 20, "{n}");
+        }
+        assert!(held(&w) >= 20 && held(&w) <= 20 * usize::from(shards));
+        let most = w.cores.iter().map(|core| core.env.directory.len()).max();
+        assert_eq!(most, Some(20));
+    }
 }
 
 #[test]

@@ -119,7 +119,9 @@ limits! {
     bindings: count 200_000, SLOTS, reload,
         "Bindings (registered clients) at a time, all shards together. A further one takes the place of one whose connection is gone, or is not kept.";
     bindings_per_client: count 16, (1, 10_000), reload,
-        "Bindings that one client connection may hold, and each shard for one user (address of record). A further one of a user takes the place of one whose connection is gone, or is not kept.";
+        "Bindings that one client connection may hold.";
+    bindings_per_user: count 100, (1, 10_000), reload,
+        "Bindings of one user (address of record) in each shard: a hotline's phones have one each. A further one takes the place of one of the user's whose connection is gone, or is not kept. A hash says which shard has a binding, so that a user has room for this many at least, and for this many times the shards at most.";
     binding_grace: time 10 * MINUTE, IDLE, reload,
         "How long a binding is kept whose connection is gone; its expiry may end it sooner.";
     calls: count 100_000, SLOTS, reload,
