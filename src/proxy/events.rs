@@ -105,7 +105,8 @@ impl Core {
                 if let Some(branch) = branch
                     && let Some(context) = self.contexts.by_branch(branch)
                 {
-                    let next = context.on_undeliverable(link, now, &mut self.env, out);
+                    // Another shard has found the link gone, so that nothing was written.
+                    let next = context.on_link_gone(link, now, &mut self.env, out);
                     self.carry_out(branch.slot, next, now, out);
                 }
             }

@@ -87,18 +87,8 @@ impl ResponseContext {
         }
     }
 
-    /// The connection to its client is closed (RFC 5626 §5.3).
-    pub(crate) fn on_client_lost(
-        &mut self,
-        lost: LinkId,
-        now: Instant,
-        env: &mut Environment,
-        out: &mut Actions,
-    ) -> NextStep {
-        self.on_client_left(lost, Some(lost), now, env, out)
-    }
-
-    /// Its client is no longer at this connection, which lives unless it is `gone`: the client may even have come back to it.
+    /// Its client is no longer at this connection, which is closed if it is `gone` (RFC 5626 §5.3): else the client may
+    /// even have come back to it.
     pub(crate) fn on_client_left(
         &mut self,
         lost: LinkId,

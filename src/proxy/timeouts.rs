@@ -159,23 +159,24 @@ impl ResponseContext {
         env: &mut Environment,
         out: &mut Actions,
     ) -> NextStep {
-        let CurrentBranch::Sent {
-            target,
-            link,
-            client,
-        } = self.branch
-        else {
-            return NextStep::Keep;
-        };
-        if link != gone || !self.pending() {
-            return NextStep::Keep;
-        }
-        self.failure = Some(match target {
-            Leg::Client(_) | Leg::Binding(_) => return self.on_client_lost(gone, now, env, out),
-            Leg::Peer(_) if client.silent() => MessageReason::PeerUnreachable,
-            Leg::Peer(_) => {
-                // What is still sent goes over another connection, also where this shard could not
-                // see that this one is gone.
+        match self.branch {
+            CurrentBranch::Sent { target, .. } if target.is_client() => {
+                self.on_client_left(gone, Some(gone), now, env, out)
+            }
+            CurrentBranch::Sent { link, client, .. }
+                if link == gone && client.silent() && self.pending() =>
+            {
+                self.failure = Some(MessageReason::PeerUnreachable);
+                self.way_has_failed();
+                NextStep::TryNext
+            }
+            // What is still sent goes over another connection, also where this shard could not see
+            // that this one is gone.
+            CurrentBranch::Sent {
+                target,
+                link,
+                client,
+            } if link == gone && self.pending() => {
                 env.links.remove_branch(link, self.slot, env.shard);
                 let link = LinkId::none(env.shard);
                 self.branch = CurrentBranch::Sent {
@@ -183,26 +184,12 @@ impl ResponseContext {
                     link,
                     client,
                 };
-                return NextStep::Keep;
+                NextStep::Keep
             }
-        });
-        self.way_has_failed();
-        NextStep::TryNext
-    }
-
-    /// The request for this link was not written: another shard found its link gone.
-    pub(crate) fn on_undeliverable(
-        &mut self,
-        gone: LinkId,
-        now: Instant,
-        env: &mut Environment,
-        out: &mut Actions,
-    ) -> NextStep {
-        match self.branch.target() {
-            Some(Leg::Peer(_)) => self.on_link_gone(gone, now, env, out),
-            Some(Leg::Client(_) | Leg::Binding(_)) | None => {
-                self.on_client_lost(gone, now, env, out)
-            }
+            CurrentBranch::None
+            | CurrentBranch::Waiting(_)
+            | CurrentBranch::Rejoining { .. }
+            | CurrentBranch::Sent { .. } => NextStep::Keep,
         }
     }
 }
