@@ -81,8 +81,9 @@ impl Core {
             BindingMessage::Displaced { id, link } => self.displaced(id, link, now, out),
             BindingMessage::Refused { id, link } => self.refused(id, link, out),
             BindingMessage::Elsewhere(what) => self.unregistered(what, out),
-            BindingMessage::Revoked { id, link } => {
-                let is_it = |held: &HeldBinding| held.ids.contains(&id);
+            BindingMessage::Revoked { id, link, what } => {
+                let is_it =
+                    |held: &HeldBinding| held.ids.contains(&id) && held.is_at(&what.contacts);
                 self.env.unbind(link, is_it, out);
             }
         }
@@ -234,9 +235,10 @@ impl Core {
     fn unregistered(&mut self, what: Unregistered, out: &mut Actions) {
         let mut ended: SmallVec<[(BindingId, LinkId); 4]> = SmallVec::new();
         let end = |id, link| ended.push((id, link));
-        self.env.directory.unregistered(what, end);
+        self.env.directory.unregistered(&what, end);
         for (id, link) in ended {
-            let revoked = BindingMessage::Revoked { id, link };
+            let what = Box::new(what.clone());
+            let revoked = BindingMessage::Revoked { id, link, what };
             self.env.tell(link.shard(), revoked, out);
         }
     }

@@ -4,8 +4,8 @@
 //! never to all. This shard's own directory is asked at once; what changes in it waits until the input
 //! has been carried out (`bindings`), since it may wake other requests of this shard.
 use super::binding::{
-    Answer, Asker, BindingMessage, BindingName, Found, HeldBinding, Holding, Owner, Place,
-    RegisteredUser, Unregistered, WAIT, Waiter, Where,
+    Answer, Asker, BindingMessage, BindingName, ContactMark, ContactMarks, Found, HeldBinding,
+    Holding, Owner, Place, RegisteredUser, Unregistered, WAIT, Waiter, Where,
 };
 use super::branch::BranchKey;
 use super::environment::Environment;
@@ -226,7 +226,8 @@ impl Environment {
     pub(crate) fn bind(
         &mut self,
         link: LinkId,
-        (name, aor): (BindingName, &Uri<'_>),
+        (name, contact): (BindingName, Option<ContactMark>),
+        aor: &Uri<'_>,
         (since, until): (Instant, Instant),
         remote: SocketAddr,
         out: &mut Actions,
@@ -244,6 +245,7 @@ impl Environment {
         let is_full = state.held.len() >= bound;
         if let Some(held) = state.held.iter_mut().find(|held| held.name == name) {
             held.until = seconds;
+            held.contact = contact;
             // One of them may have found no room before.
             held.ids = ids.clone();
         } else if is_full {
@@ -255,6 +257,7 @@ impl Environment {
             state.held.reserve_exact(1);
             state.held.push(HeldBinding {
                 name,
+                contact,
                 until: seconds,
                 ids: ids.clone(),
             });
@@ -306,33 +309,35 @@ impl Environment {
         }
     }
 
-    /// As [`Self::unbind`], for what other connections hold: a user that has unregistered is reached over none. `name`:
-    /// one of its bindings only.
+    /// As [`Self::unbind`], for what other connections hold: a user that has unregistered is reached over none. `one`:
+    /// one of its bindings only, if that leads to one of these contacts.
     pub(crate) fn unbind_elsewhere(
         &mut self,
         (by, since): (LinkId, Instant),
         owner: Owner,
-        name: Option<&BindingName>,
+        one: Option<(&BindingName, ContactMarks)>,
         out: &mut Actions,
     ) {
-        let message = |id| {
+        let message = |id, contacts| {
             BindingMessage::Elsewhere(Unregistered {
                 id,
                 owner,
                 by,
                 since,
+                contacts,
             })
         };
-        match name {
-            Some(name) => {
+        match one {
+            Some((name, contacts)) => {
                 for id in self.tokens.binding_ids(name) {
-                    self.tell(id.shard(self.shards), message(Some(id)), out);
+                    let message = message(Some(id), contacts.clone());
+                    self.tell(id.shard(self.shards), message, out);
                 }
             }
             // Each shard has its part of them.
             None => {
                 for shard in 0..self.shards {
-                    self.tell(shard, message(None), out);
+                    self.tell(shard, message(None, ContactMarks::new()), out);
                 }
             }
         }

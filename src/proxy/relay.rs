@@ -9,7 +9,7 @@
 //!
 //! A 503 is never passed on (RFC 3261 §16.7 step 6): it would take this node out of service at the
 //! caller, although only one of the servers behind it has no room.
-use super::binding::{Asker, BindingMessage, Outcome, Registration};
+use super::binding::{Asker, BindingMessage, HeldBinding, Outcome, Registration};
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
 use super::hiding::uncovered_contacts;
@@ -308,14 +308,20 @@ impl ResponseContext {
         }
         // The connection that the REGISTER came on, whatever its Contact says of where the client is.
         let link = self.upstream.link;
-        match Registration::of(&register).outcome(response.message) {
-            Outcome::Bound(time) => {
+        let registration = Registration::of(&register);
+        match registration.outcome(response.message) {
+            Outcome::Bound(time, contact) => {
                 let times = (self.received, response.now + time);
-                env.bind(link, (name, &aor), times, self.upstream.remote, out);
+                let remote = self.upstream.remote;
+                env.bind(link, (name, contact), &aor, times, remote, out);
             }
+            // A phone without an instance may have dropped the contact that it had before.
             Outcome::Ended => {
-                env.unbind(link, |held| held.name == name, out);
-                env.unbind_elsewhere((link, self.received), name.owner, Some(&name), out);
+                let contacts = registration.marks();
+                let is_it = |held: &HeldBinding| held.name == name && held.is_at(&contacts);
+                env.unbind(link, is_it, out);
+                let one = Some((&name, contacts));
+                env.unbind_elsewhere((link, self.received), name.owner, one, out);
             }
             Outcome::AllEnded => {
                 env.unbind(link, |held| held.name.owner == name.owner, out);

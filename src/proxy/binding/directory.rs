@@ -186,7 +186,7 @@ impl Directory {
     /// `ended` is called with each that has one, which ends it.
     pub(crate) fn unregistered(
         &mut self,
-        what: Unregistered,
+        what: &Unregistered,
         mut ended: impl FnMut(BindingId, LinkId),
     ) {
         let all = BindingId::from_u64(0)..=BindingId::from_u64(u64::MAX);
@@ -375,7 +375,7 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::binding::HeldBinding;
+    use crate::proxy::binding::{ContactMarks, HeldBinding};
     use crate::sip::Uri;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -573,8 +573,9 @@ mod tests {
                 owner: owner(alice),
                 by,
                 since,
+                contacts: ContactMarks::new(),
             };
-            d.unregistered(what, |id, _| ended.push(id.as_u64()));
+            d.unregistered(&what, |id, _| ended.push(id.as_u64()));
             ended.sort_unstable();
             ended
         };

@@ -7,6 +7,7 @@ use crate::sip::{Uri, plain_user};
 use aws_lc_rs::{digest, hmac};
 use siphasher::sip::SipHasher24;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
 /// The number of a binding under one token key.
@@ -68,7 +69,8 @@ pub(crate) enum Device<'a> {
 /// Who a binding belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct BindingName {
-    digest: [u8; 16],
+    /// 96 bits: nobody finds another name of this digest, and two of his own would gain him nothing.
+    digest: [u8; 12],
     pub(crate) owner: Owner,
 }
 
@@ -94,6 +96,31 @@ impl BindingName {
             digest,
             owner: Owner::of(aor),
         }
+    }
+}
+
+/// Which contact it was that a device without an instance has registered, by a hash of its user, host and port.
+///
+/// Under one Call-ID a phone may register a new contact and unregister the old one. No right: the registrar has let in both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ContactMark(NonZeroU32);
+
+impl ContactMark {
+    pub(crate) fn of(contact: &Uri<'_>) -> Self {
+        let mut hasher = SipHasher24::new();
+        let mut buffer = [0; 253];
+        let user = plain_user(contact.user.unwrap_or_default());
+        hasher.write_u32(user.len() as u32);
+        hasher.write(&user);
+        match (contact.host.lower(&mut buffer), contact.host.ip()) {
+            (Some(name), _) => hasher.write(name.as_bytes()),
+            (None, address) => {
+                let address = address.map(|address| address.to_canonical().to_string());
+                hasher.write(address.unwrap_or_default().as_bytes());
+            }
+        }
+        hasher.write_u16(contact.port.unwrap_or(0));
+        Self(NonZeroU32::new(hasher.finish() as u32).unwrap_or(NonZeroU32::MIN))
     }
 }
 

@@ -4,6 +4,7 @@
 //! None of these can be asked for by a message from outside: a registration that a home server has granted, a connection
 //! that has ended, or a request with a signed token stands behind each.
 use super::id::{BindingId, Owner};
+use super::registration::ContactMarks;
 use crate::proxy::branch::BranchKey;
 use crate::proxy::link_id::LinkId;
 use smallvec::SmallVec;
@@ -87,7 +88,7 @@ pub struct Holding {
 }
 
 /// What a user has unregistered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unregistered {
     /// Which; `None`: all of the user's.
     pub(crate) id: Option<BindingId>,
@@ -97,6 +98,8 @@ pub struct Unregistered {
     pub(crate) by: LinkId,
     /// When that REGISTER came: what was bound by a later one stays.
     pub(crate) since: Instant,
+    /// A binding that leads to another contact than these stays, if there are any.
+    pub(crate) contacts: ContactMarks,
 }
 
 /// The answer of a directory.
@@ -140,6 +143,8 @@ pub enum BindingMessage {
         id: BindingId,
         /// The connection that holds it.
         link: LinkId,
+        /// What was unregistered.
+        what: Box<Unregistered>,
     },
     /// To the directory: the connection is closed.
     Lost {

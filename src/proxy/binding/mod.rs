@@ -23,10 +23,10 @@ pub(crate) use held::HeldBinding;
 pub use id::BindingId;
 #[cfg(test)]
 pub(crate) use id::Device;
-pub(crate) use id::{BindingKey, BindingName, Owner};
+pub(crate) use id::{BindingKey, BindingName, ContactMark, Owner};
 pub use messages::BindingMessage;
 pub(crate) use messages::{Answer, Asker, Holding, Place, Unregistered, Where};
 pub(crate) use moved::MovedLegs;
-pub(crate) use registration::{Outcome, Registration};
+pub(crate) use registration::{ContactMarks, Outcome, Registration};
 pub use user::RegisteredUser;
 pub(crate) use waiters::Waiter;

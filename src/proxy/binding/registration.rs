@@ -3,7 +3,7 @@
 //!
 //! Nothing that the client says binds by itself. The REGISTER names the binding, the registrar's 200 says whether it is
 //! in force: it must list the very contact that was asked for, with time left.
-use super::id::{BindingName, Device};
+use super::id::{BindingName, ContactMark, Device};
 use crate::sip::{Address, HeaderName, Message, Uri};
 use smallvec::SmallVec;
 use std::time::Duration;
@@ -21,8 +21,8 @@ const MOST_CONTACTS: usize = 16;
 /// What the 200 says of the registration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
-    /// It is in force for so long, the margin included.
-    Bound(Duration),
+    /// It is in force for so long, the margin included; with the contact, of a device without an instance.
+    Bound(Duration, Option<ContactMark>),
     /// The user has no such contact any more.
     Ended,
     /// The user has no contact at all any more (`Contact: *`).
@@ -30,6 +30,9 @@ pub(crate) enum Outcome {
     /// Nothing of it was asked for: a query.
     Nothing,
 }
+
+/// The contacts of one REGISTER.
+pub(crate) type ContactMarks = SmallVec<[ContactMark; 2]>;
 
 /// A client's REGISTER.
 pub(crate) struct Registration<'a> {
@@ -72,10 +75,22 @@ impl<'a> Registration<'a> {
         }
         let own = self.own_uris();
         let granted = contacts(ok).filter(|contact| self.names(contact, &own));
-        let granted = granted.map(|contact| expires(&contact, ok)).max();
-        match granted {
-            Some(time) if time > Duration::ZERO => Outcome::Bound(time + (time / 10).max(MARGIN)),
+        let granted = granted.map(|contact| (expires(&contact, ok), contact));
+        match granted.max_by_key(|(time, _)| *time) {
+            Some((time, contact)) if time > Duration::ZERO => {
+                let mark = contact.parse_uri().ok().filter(|_| self.instance.is_none());
+                let mark = mark.map(|uri| ContactMark::of(&uri));
+                Outcome::Bound(time + (time / 10).max(MARGIN), mark)
+            }
             Some(_) | None => Outcome::Ended,
+        }
+    }
+
+    /// The contacts of a device without an instance, whose binding may lead to another one; none: of a device with one.
+    pub(crate) fn marks(&self) -> ContactMarks {
+        match self.instance {
+            Some(_) => ContactMarks::new(),
+            None => self.own_uris().iter().map(ContactMark::of).collect(),
         }
     }
 
@@ -144,11 +159,18 @@ mod tests {
         let register = frame("REGISTER sip:contoso.test SIP/2.0", register);
         let ok = frame("SIP/2.0 200 OK", ok);
         let message = Message::parse(register.as_bytes()).unwrap();
-        Registration::of(&message).outcome(&Message::parse(ok.as_bytes()).unwrap())
+        match Registration::of(&message).outcome(&Message::parse(ok.as_bytes()).unwrap()) {
+            Outcome::Bound(time, _) => bound_for(time),
+            other @ (Outcome::Ended | Outcome::AllEnded | Outcome::Nothing) => other,
+        }
+    }
+
+    fn bound_for(time: Duration) -> Outcome {
+        Outcome::Bound(time, None)
     }
 
     fn bound(seconds: u64) -> Outcome {
-        Outcome::Bound(Duration::from_secs(seconds))
+        bound_for(Duration::from_secs(seconds))
     }
 
     #[test]

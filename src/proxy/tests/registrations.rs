@@ -253,3 +253,54 @@ fn a_phone_that_jumps_between_connections_has_its_calls_follow_in_bounded_steps(
         assert_eq!((on(&site, first), on(&site, second)), (0, 400));
     });
 }
+
+/// A phone without an instance whose address has changed registers the new contact and drops the old one, under one Call-ID.
+#[test]
+fn a_phone_that_drops_its_old_contact_is_reached_at_its_new_one() {
+    let [old, new] = [
+        "<sip:alice@10.0.0.1;transport=tls>",
+        "<sip:alice@10.0.0.2;transport=tls>",
+    ];
+    for shards in [1, 3] {
+        // The old contact is dropped over the connection of the new one, or over one of its own.
+        for over_another in [false, true] {
+            let mut w = World::with(topology(), shards);
+            let homes: Vec<LinkId> = (0..shards).map(|at| w.peer_in(at, FE01)).collect();
+            let (phone, other) = (w.client_in(1 % shards), w.client_in(2 % shards));
+            w.pass(Duration::from_secs(31));
+            let mut branch = 0;
+            let mut registers = |w: &mut World, link: LinkId, asked: &str, listed: &str| {
+                branch += 1;
+                let home = homes[usize::from(link.shard())];
+                let text = registration("sip:alice@contoso.test", &format!("z9hG4bKr{branch}"), "");
+                w.send(link, &text.replace(old, asked));
+                let register = w.pick(home, "REGISTER");
+                w.send(home, &answer(&register, "200 OK", listed));
+                w.pick(link, "SIP/2.0 200");
+                // What comes later counts.
+                w.pass(Duration::from_millis(5));
+                format!("Route: {}\n", field(&register, "Path").unwrap())
+            };
+            let both = format!("Contact: {old};expires=600, {new};expires=600\n");
+            let left = format!("Contact: {new};expires=600\n");
+            let path = registers(&mut w, phone, old, &format!("Contact: {old};expires=600\n"));
+            registers(&mut w, phone, new, &both);
+            let by = if over_another { other } else { phone };
+            let dropped = format!("{old};expires=0");
+            assert_eq!(registers(&mut w, by, &dropped, &left), path);
+            let call = |branch: &str| {
+                let call = Request::invite().uri("sip:alice@10.0.0.2").branch(branch);
+                call.from("<sip:bob@contoso.test>;tag=b")
+                    .more(&path)
+                    .to_string()
+            };
+            w.send(homes[0], &call("z9hG4bK1"));
+            w.expect(phone, "INVITE");
+            // The contact that it has.
+            registers(&mut w, by, &format!("{new};expires=0"), "");
+            w.events.clear();
+            w.send(homes[0], &call("z9hG4bK2"));
+            w.refused(homes[0], "SIP/2.0 430", "flow_gone");
+        }
+    }
+}

@@ -243,8 +243,14 @@ impl World {
         let remote = self.links[&link].remote;
         let mut out = Actions::default();
         let core = &mut self.cores[usize::from(link.shard())];
-        core.env
-            .bind(link, (name, &aor), (self.now, until), remote, &mut out);
+        core.env.bind(
+            link,
+            (name, None),
+            &aor,
+            (self.now, until),
+            remote,
+            &mut out,
+        );
         core.settle(self.now, &mut out);
         self.carry_out(link.shard(), None, out);
     }
