@@ -1,17 +1,8 @@
 //! Calls that outlive their client's connection, the daemon's process and its keys, on real connections.
-use crate::harness::{SOON, World, message_passes};
+use crate::harness::{Lab, SOON, World, message_passes};
 use serde_json::{Value, json};
-use sipward_lab::site::EDGE;
 use sipward_lab::{Client, Dialog, End, Received};
 use std::time::Duration;
-
-/// A client registers anew, and fe01 grants it.
-async fn registers(world: &World, client: &Client) {
-    let sent = client.register().send().await.unwrap();
-    let register = world.fe01.expect("REGISTER").await.unwrap();
-    world.fe01.reply(&register, 200).await.unwrap();
-    client.answer(&sent, 200).await.unwrap();
-}
 
 /// fe01 calls a registered client; the dialogs of both sides.
 async fn call(world: &World, client: &Client, path: &str) -> (Dialog, Dialog) {
@@ -53,7 +44,7 @@ async fn a_call_goes_on_over_the_next_connection_of_its_phone() {
     for _ in 0..3 {
         alice.wire().cut();
         alice = world.client("alice").await;
-        registers(&world, &alice).await;
+        world.registers(&alice).await;
         asks(&world.fe01, &mut dialogs.0, &alice, "INFO").await;
     }
     goes_on(&world.fe01, &alice, &mut dialogs).await;
@@ -71,7 +62,7 @@ async fn a_request_that_comes_while_the_phone_is_away_waits_for_it() {
         .await;
     let bye = world.fe01.bye(&mut dialogs.0).await.unwrap();
     let alice = world.client("alice").await;
-    registers(&world, &alice).await;
+    world.registers(&alice).await;
     let got = alice.expect("BYE").await.unwrap();
     alice.reply(&got, 200).await.unwrap();
     world.fe01.answer(&bye, 200).await.unwrap();
@@ -91,7 +82,7 @@ async fn a_ringing_call_follows_its_phone_and_so_does_the_answer_to_a_caller() {
     let called = world.fe01.expect("INVITE").await.unwrap();
     alice.wire().cut();
     let alice = world.client("alice").await;
-    registers(&world, &alice).await;
+    world.registers(&alice).await;
     let again = alice.expect("INVITE").await.unwrap();
     assert_eq!(
         again.message.values("via"),
@@ -124,7 +115,7 @@ async fn kick_in_a_call_ends_no_call() {
     assert_eq!((code, kicked), (Some(0), json!({"connections": 1})));
     alice.wire().ended(SOON).await.unwrap();
     let alice = world.client("alice").await;
-    registers(&world, &alice).await;
+    world.registers(&alice).await;
     goes_on(&world.fe01, &alice, &mut dialogs).await;
     world.stop().await;
 }
@@ -136,25 +127,8 @@ async fn a_restart_in_a_call_ends_no_call() {
     let world = World::new().await;
     let (alice, path) = world.registered("alice").await;
     let mut dialogs = call(&world, &alice, &path).await;
-    let World {
-        lab,
-        edge,
-        fe01,
-        fe02,
-        partner,
-        topology,
-    } = world;
-    let first = format!(":{}", edge.address.port());
-    edge.stop().await;
-    let edge = lab.edge(&topology).await;
-    let world = World {
-        lab,
-        edge,
-        fe01,
-        fe02,
-        partner,
-        topology,
-    };
+    let first = format!(":{}", world.edge.address.port());
+    let world = world.restarted(|_| {}).await;
     // The home server is back first, and its request waits for the phone.
     world.dial(&world.fe01).await;
     let early = world
@@ -164,37 +138,23 @@ async fn a_restart_in_a_call_ends_no_call() {
         .await
         .unwrap();
     let alice = world.client("alice").await;
-    registers(&world, &alice).await;
+    world.registers(&alice).await;
     let got = alice.expect("INFO").await.unwrap();
     alice.reply(&got, 200).await.unwrap();
     world.fe01.answer(&early, 200).await.unwrap();
     goes_on(&world.fe01, &alice, &mut dialogs).await;
-    let World {
-        lab,
-        edge,
-        fe01,
-        fe02: _fe02,
-        partner: _partner,
-        topology,
-    } = world;
-    edge.stop().await;
-    lab.site
-        .write("tokens.key", &format!("1 {}\n", "ab".repeat(32)))
-        .unwrap();
-    let edge = lab.edge(&topology).await;
+    let other_key = format!("1 {}\n", "ab".repeat(32));
+    let rekey = |lab: &Lab| drop(lab.site.write("tokens.key", &other_key).unwrap());
+    let world = world.restarted(rekey).await;
     // The harness has the port chosen anew; in service it stays.
-    let path = path.replace(&first, &format!(":{}", edge.address.port()));
-    let wire = fe01.dial(edge.address, EDGE).await.unwrap();
-    let sent = fe01
-        .message("sip:alice@127.0.0.1", "hi")
-        .header("Route", &path);
-    let sent = sent.on(&wire).send().await.unwrap();
-    fe01.answer(&sent, 403).await.unwrap();
-    edge.log
-        .wait("request_refused", |e| e["reason"] == "token_forged")
-        .await
-        .unwrap();
-    edge.stop().await;
+    let path = path.replace(&first, &format!(":{}", world.edge.address.port()));
+    let wire = world.dial(&world.fe01).await;
+    let sent = world.fe01.message("sip:alice@127.0.0.1", "hi");
+    let sent = sent.header("Route", &path).on(&wire);
+    let sent = sent.send().await.unwrap();
+    world.fe01.answer(&sent, 403).await.unwrap();
+    world.refused("token_forged").await;
+    world.stop().await;
 }
 
 #[tokio::test]
@@ -213,7 +173,7 @@ async fn keys_are_rotated_in_a_call() {
     asks(&world.fe01, &mut dialogs.0, &alice, "INFO").await;
     alice.wire().cut();
     let alice = world.client("alice").await;
-    registers(&world, &alice).await;
+    world.registers(&alice).await;
     goes_on(&world.fe01, &alice, &mut dialogs).await;
     world.stop().await;
 }

@@ -19,11 +19,8 @@ fn contact_uri(message: &Received) -> String {
 
 /// A client registers, and fe01 grants it; the URI that fe01 keeps, and the client's own.
 async fn registers(world: &World, client: &Client) -> [String; 2] {
-    let sent = client.register().send().await.unwrap();
-    let register = world.fe01.expect("REGISTER").await.unwrap();
+    let (register, ok) = world.registers(client).await;
     assert_eq!(register.message.header("path"), None);
-    world.fe01.reply(&register, 200).await.unwrap();
-    let ok = client.answer(&sent, 200).await.unwrap();
     assert_eq!(contact_uri(&ok), client.contact());
     let kept = contact_uri(&register);
     assert!(kept.starts_with("sip:c."), "{kept}");
@@ -65,24 +62,7 @@ async fn a_phone_is_called_by_its_contact_wherever_it_is() {
     for contact in [&kept, &next] {
         is_called(&world, &alice, contact).await;
     }
-    let World {
-        lab,
-        edge,
-        fe01,
-        fe02,
-        partner,
-        topology,
-    } = world;
-    edge.stop().await;
-    let edge = lab.edge(&topology).await;
-    let world = World {
-        lab,
-        edge,
-        fe01,
-        fe02,
-        partner,
-        topology,
-    };
+    let world = world.restarted(|_| {}).await;
     world.dial(&world.fe01).await;
     let alice = world.client("alice").await;
     registers(&world, &alice).await;
