@@ -36,6 +36,18 @@ impl Core {
         while let Some(message) = self.env.for_self.pop_front() {
             self.handle(message, now, out);
         }
+        self.report_ended(out);
+    }
+
+    /// The shards that have asked for what has ended hear of it.
+    fn report_ended(&mut self, out: &mut Actions) {
+        for (id, askers) in self.env.directory.take_ended() {
+            for shard in 0..self.env.shards {
+                if askers & 1 << (shard & 31) != 0 && shard != self.env.shard {
+                    self.env.tell(shard, BindingMessage::Forget(id), out);
+                }
+            }
+        }
     }
 
     fn handle(&mut self, message: BindingMessage, now: Instant, out: &mut Actions) {
@@ -79,6 +91,7 @@ impl Core {
                 self.send_over(link, PeerKey(peer), &bytes, out);
             }
             BindingMessage::Displaced { id, link } => self.displaced(id, link, now, out),
+            BindingMessage::Forget(id) => self.env.located.forget(id),
             BindingMessage::Refused { id, link } => self.refused(id, link, out),
             BindingMessage::Elsewhere(what) => self.unregistered(what, out),
             BindingMessage::Revoked { id, link, what } => {
@@ -162,6 +175,10 @@ impl Core {
     /// The answer for a request that waits.
     fn located(&mut self, asker: Asker, answer: Answer, now: Instant, out: &mut Actions) {
         if let Some(context) = self.contexts.by_branch(asker.branch) {
+            if let (Answer::Holds(link), Some(Leg::Binding(id))) = (answer, context.branch.target())
+            {
+                self.env.located.note(id, link);
+            }
             let next = context.on_located(answer, now, &mut self.env, out);
             self.carry_out(asker.branch.slot, next, now, out);
         }
@@ -192,6 +209,7 @@ impl Core {
 
     /// A binding is no longer at this connection: what runs there for it follows it.
     fn displaced(&mut self, id: BindingId, link: LinkId, now: Instant, out: &mut Actions) {
+        self.env.located.forget(id);
         if link.shard() == self.env.shard {
             if let Some(state) = self.env.links.get_mut(link) {
                 state.former.retain(|former| *former != id);

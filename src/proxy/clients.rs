@@ -83,6 +83,9 @@ impl Environment {
             return Err(MessageReason::FlowGone);
         }
         if shard != self.shard {
+            if let Some(link) = self.located_before(question) {
+                return Ok(Reach::Link(link));
+            }
             out.list.push(Action::Tell {
                 shard,
                 message: BindingMessage::Where { question, asker },
@@ -90,10 +93,24 @@ impl Environment {
             return Ok(Reach::Asked(self.now + WAIT));
         }
         match self.answer(question, asker) {
-            Answer::At(link) => Ok(Reach::Link(link)),
+            Answer::At(link) | Answer::Holds(link) => Ok(Reach::Link(link)),
             Answer::WaitUntil(until) => Ok(Reach::Wait(until)),
             Answer::Gone => Err(MessageReason::FlowGone),
         }
+    }
+
+    /// Where another shard's directory has said that the client of a dialog is, unless it is known not to be there.
+    fn located_before(&mut self, question: Where) -> Option<LinkId> {
+        let Place::Dialog(id) = question.place else {
+            return None;
+        };
+        let link = self.located.get(id)?;
+        let is_here = link.shard() == self.shard;
+        if question.gone.is_some() || is_here && !self.links.holds(link, id) {
+            self.located.forget(id);
+            return None;
+        }
+        Some(link)
     }
 
     /// This shard's answer. Who must wait is entered, and hears again.
@@ -110,6 +127,7 @@ impl Environment {
             (found, _) => found,
         };
         match (found, place.binding()) {
+            (Found::At(link), Some(id)) if self.directory.is_held(id, link) => Answer::Holds(link),
             (Found::At(link), _) => Answer::At(link),
             // It may come, and the asker knows of somebody else who waits.
             (Found::WaitUntil(until), _) if !waits => Answer::WaitUntil(until),

@@ -63,6 +63,7 @@ impl Core {
                 links: Links::default(),
                 directory: Directory::new(setup.now),
                 former: super::binding::FormerHolders::default(),
+                located: super::binding::LocatedClients::default(),
                 moved: MovedLegs::default(),
                 calls: CallTable::new(setup.now),
                 denied_users: Arc::default(),

@@ -3,7 +3,9 @@
 //!
 //! One shard is one thread: nothing here is locked or shared but the tables of the generation and
 //! the health of the peers, which are read through `Arc`s and changed by atomics.
-use super::binding::{BindingMessage, BindingName, Directory, FormerHolders, MovedLegs, Place};
+use super::binding::{
+    BindingMessage, BindingName, Directory, FormerHolders, LocatedClients, MovedLegs, Place,
+};
 use super::buffers::SpareBuffers;
 use super::calls::CallTable;
 use super::denied_users::DeniedUsers;
@@ -51,6 +53,8 @@ pub(crate) struct Environment {
     /// Users whose clients are refused.
     pub(crate) denied_users: Arc<DeniedUsers>,
     pub(crate) former: FormerHolders,
+    /// Where other shards' directories have found the clients of dialogs.
+    pub(crate) located: LocatedClients,
     /// The calls that this shard keeps.
     pub(crate) calls: CallTable,
     /// Which siblings have clients that this shard is asked for.

@@ -129,7 +129,7 @@ impl ResponseContext {
             return NextStep::Keep;
         };
         match answer {
-            Answer::At(link) => self.go_on(target, link, now, env, out),
+            Answer::At(link) | Answer::Holds(link) => self.go_on(target, link, now, env, out),
             Answer::WaitUntil(until) => match self.ask_around(Some(until), now, env) {
                 Some(until) => {
                     self.wait_until(until, now, env);

@@ -93,6 +93,8 @@ pub(crate) struct Directory {
     /// Those without a connection, the longest first.
     lost: BTreeSet<(NonZeroU32, BindingId)>,
     waiters: Waiters,
+    /// What has ended, with the shards that have asked for it and have not heard of that yet.
+    ended: Vec<(BindingId, u32)>,
 }
 
 impl Directory {
@@ -104,6 +106,7 @@ impl Directory {
             by_owner: BTreeSet::new(),
             lost: BTreeSet::new(),
             waiters: Waiters::default(),
+            ended: Vec::new(),
         }
     }
 
@@ -135,6 +138,9 @@ impl Directory {
             }
             if let Some(lost) = entry.lost.take() {
                 self.lost.remove(&(lost, holding.id));
+                let askers = std::mem::take(&mut entry.askers);
+                self.ended
+                    .extend((askers != 0).then_some((holding.id, askers)));
             } else if entry.link != holding.link {
                 // Answers overtake each other: what the client has asked for last counts.
                 if holding.renumbered || (since.wrapping_sub(entry.since) as i32) < 0 {
@@ -241,6 +247,8 @@ impl Directory {
             return;
         };
         self.by_owner.remove(&(entry.owner, id));
+        let asked = (entry.askers != 0).then_some((id, entry.askers));
+        self.ended.extend(asked);
         if let Some(lost) = entry.lost {
             self.lost.remove(&(lost, id));
         }
@@ -293,6 +301,18 @@ impl Directory {
         } else {
             Found::Gone
         }
+    }
+
+    /// Whether this connection holds it: then who asks learns when that changes.
+    pub(crate) fn is_held(&self, id: BindingId, link: LinkId) -> bool {
+        let entry = self.entries.get(&id);
+        entry.is_some_and(|entry| entry.link == link && entry.lost.is_none())
+    }
+
+    /// Takes what has ended, or is held by another connection after it was without one: each with a bit for each shard
+    /// that has asked for it.
+    pub(crate) fn take_ended(&mut self) -> Vec<(BindingId, u32)> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Something waits for this client, until then at most; `false`: there is no room.

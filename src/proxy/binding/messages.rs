@@ -107,6 +107,8 @@ pub struct Unregistered {
 pub enum Answer {
     /// This connection leads there now.
     At(LinkId),
+    /// This connection holds it, and the asker learns when that changes.
+    Holds(LinkId),
     /// None does, but one may soon: another answer follows if so.
     WaitUntil(Instant),
     /// None does.
@@ -200,6 +202,8 @@ pub enum BindingMessage {
         /// The connection that held it.
         link: LinkId,
     },
+    /// From the directory, to the shards that have asked for it: what it has answered counts no longer.
+    Forget(BindingId),
     /// From the directory, to the shard of the connection: there is no room for this number.
     Refused {
         /// The number; the binding may have others, which stay.

@@ -10,6 +10,7 @@ mod following;
 mod former;
 mod held;
 mod id;
+mod located;
 mod messages;
 mod moved;
 mod registration;
@@ -24,6 +25,7 @@ pub use id::BindingId;
 #[cfg(test)]
 pub(crate) use id::Device;
 pub(crate) use id::{BindingKey, BindingName, ContactMark, Owner};
+pub(crate) use located::LocatedClients;
 pub use messages::BindingMessage;
 pub(crate) use messages::{Answer, Asker, Holding, Place, Unregistered, Where};
 pub(crate) use moved::MovedLegs;

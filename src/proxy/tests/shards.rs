@@ -68,3 +68,140 @@ fn an_ack_without_a_token_is_looked_for_in_every_shard_and_then_dropped() {
     w.silent(home);
     assert_eq!(w.reasons(), vec!["ack_unmatched"]);
 }
+
+/// A call towards a phone in shard 1, with a connection of the home server in each of three shards.
+struct Call {
+    w: World,
+    homes: [crate::proxy::LinkId; 3],
+    phone: crate::proxy::LinkId,
+    dialog: String,
+    asked: usize,
+}
+
+impl Call {
+    fn new() -> Self {
+        let mut w = World::with(topology(), 3);
+        let homes = [0, 1, 2].map(|shard| w.peer_in(shard, FE01));
+        let phone = w.client_in(1);
+        let path = w.register(phone, homes[1], "");
+        // Nobody waits any more for who has not come back since the start.
+        w.pass(Duration::from_secs(31));
+        let call = Request::invite()
+            .from("<sip:bob@contoso.test>;tag=b")
+            .more(&path);
+        w.ask(homes[0], call);
+        let invite = w.expect(phone, "INVITE");
+        w.answers(phone, &invite, 200);
+        w.expect(homes[0], "SIP/2.0 200");
+        let dialog = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+        Self {
+            w,
+            homes,
+            phone,
+            dialog,
+            asked: 0,
+        }
+    }
+
+    /// The phone registers over a connection in this shard, its former one lost or not.
+    fn moves(&mut self, shard: u8, is_lost: bool) {
+        if is_lost {
+            self.w.lose(self.phone);
+        }
+        self.phone = self.w.client_in(shard);
+        self.w
+            .register(self.phone, self.homes[usize::from(shard)], "");
+    }
+
+    /// The home server asks in the dialog on its connection in this shard; how many questions and answers that costs.
+    fn asks(&mut self, shard: usize) -> usize {
+        self.asked += 1;
+        let branch = format!("z9hG4bK{}", self.asked);
+        let info = Request::of("INFO").from("<sip:bob@contoso.test>;tag=b");
+        let info = info.in_dialog().more(&self.dialog).branch(&branch);
+        let before = self.w.asked_of.len();
+        self.w
+            .ask(self.homes[shard], info.cseq(self.asked as u32 + 1));
+        let asked = self.w.asked_of.len() - before;
+        let got = self.w.pick(self.phone, "INFO");
+        self.w.answers(self.phone, &got, 200);
+        self.w.pick(self.homes[shard], "SIP/2.0 200");
+        asked
+    }
+}
+
+#[test]
+fn a_dialog_asks_another_shard_once_where_its_phone_is_and_not_for_each_request() {
+    let mut call = Call::new();
+    for shard in 0..3 {
+        // A question and its answer, unless this shard's directory has it.
+        assert!(call.asks(shard) <= 2);
+        for _ in 0..10 {
+            assert_eq!(call.asks(shard), 0);
+        }
+    }
+}
+
+#[test]
+fn what_another_shard_has_said_is_forgotten_when_the_phone_moves_in_whatever_way() {
+    let mut call = Call::new();
+    let each = |call: &mut Call| {
+        for shard in [0, 1, 2, 0, 1, 2] {
+            call.asks(shard);
+        }
+    };
+    each(&mut call);
+    for round in 0..3 {
+        for (shard, is_lost) in [
+            (2, true),
+            (0, false),
+            (0, true),
+            (1, false),
+            (2, false),
+            (1, true),
+        ] {
+            call.moves(shard, is_lost);
+            each(&mut call);
+            // Its registration ends, and the call goes on over the connection that it had.
+            let (phone, home) = (call.phone, call.homes[usize::from(shard)]);
+            let branch = format!("z9hG4bKend{round}{shard}{is_lost}");
+            let register = registration("sip:alice@contoso.test", &branch, ";expires=0");
+            call.w.send(phone, &register);
+            let asked = call.w.pick(home, "REGISTER");
+            call.w.send(home, &answer(&asked, "200 OK", ""));
+            call.w.pick(phone, "SIP/2.0 200");
+            each(&mut call);
+            // It registers elsewhere, and the old connection lives.
+            call.moves((shard + 1) % 3, false);
+            each(&mut call);
+            while call.w.take(phone).is_some() {}
+        }
+    }
+}
+
+/// The connection has gone, and its client is back before anybody has heard of it.
+#[test]
+fn a_request_for_a_connection_that_is_gone_is_asked_for_anew_and_waits() {
+    let mut call = Call::new();
+    for shard in 0..3 {
+        call.asks(shard);
+    }
+    for (round, shard) in [(0, 2), (1, 0), (2, 1)] {
+        let gone = call.phone;
+        call.w.lose(gone);
+        let branch = format!("z9hG4bKaway{round}");
+        let info = Request::of("INFO").from("<sip:bob@contoso.test>;tag=b");
+        let info = info
+            .in_dialog()
+            .more(&call.dialog)
+            .branch(&branch)
+            .to_string();
+        call.w.send(call.homes[round], &info);
+        call.w.pass(Duration::from_secs(3));
+        call.moves(shard, false);
+        let got = call.w.pick(call.phone, "INFO");
+        call.w.answers(call.phone, &got, 200);
+        call.w.pick(call.homes[round], "SIP/2.0 200");
+        call.asks(0);
+    }
+}
