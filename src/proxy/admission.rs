@@ -203,8 +203,9 @@ fn judge<'a>(
     if matches!(who, Sender::Client(_)) && env.denied_users.any() {
         check_user(request, env)?;
     }
-    // Weighted pools draw with it; it is an argument, so that policy stays a pure function.
-    let random = env.secrets.nonce();
+    // Weighted pools draw with it; it is an argument, so that policy stays a pure function. Nobody outside
+    // knows it, and it costs nothing: a keyed hash that the request has anyway.
+    let random = (request.key >> 64) as u64;
     let question = Question {
         who,
         request,
@@ -361,6 +362,11 @@ fn loop_hash(request: &InboundRequest<'_, '_>, env: &Environment) -> u32 {
 /// RFC 5393 §4.2.2: an equal hash in a Via of this node is a loop, another one a spiral, which is
 /// legitimate.
 fn has_looped(message: &Message<'_>, loop_hash: u32, env: &Environment) -> bool {
+    // Most requests come with one, and nothing separates a second one from it.
+    let top = message.first(HeaderName::Via).unwrap_or_default();
+    if !message.repeated().has(HeaderName::Via) && !top.contains(&b',') {
+        return false;
+    }
     let below = message.values(HeaderName::Via).skip(1).flatten();
     below.filter_map(|value| Via::parse(value).ok()).any(|via| {
         env.names.is_sent_by(&via)

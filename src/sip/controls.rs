@@ -1,8 +1,8 @@
 //! Finds the line ends of a head, and every other control byte, sixty-four bytes at a step.
 //!
 //! Reading the head is the largest part of the work on a message. Here a byte costs half an instruction, without `unsafe`:
-//! the compiler makes wide compares of one small function, which marks the control bytes of a block, and the marks are then
-//! looked for eight at a time.
+//! the compiler makes wide compares of one small function, which marks the control bytes of a block, and the marks become the
+//! bits of one word.
 
 /// An byte in each place of a word.
 const ONES: u64 = u64::from_le_bytes([1; 8]);
@@ -11,23 +11,27 @@ const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
 
 /// Bytes that are marked at a step.
 const BLOCK: usize = 64;
-/// A mark in the highest bit of each byte of a word.
-type Marks = [u64; BLOCK / 8];
 
-/// Marks what is below SP, or is DEL. Bytes from 0x80 on are not marked: UTF-8 is allowed.
+/// Marks in its lowest bit each byte that is below SP, or is DEL. Bytes from 0x80 on are not marked: UTF-8 is allowed.
 ///
 /// Never inlined: alone it becomes a few wide compares, and within its caller it would be taken apart byte by byte.
 #[inline(never)]
-fn marks(block: &[u8; BLOCK]) -> Marks {
+fn marked(block: &[u8; BLOCK]) -> [u8; BLOCK] {
     let mut marked = [0; BLOCK];
     for (mark, &b) in marked.iter_mut().zip(block) {
-        *mark = u8::from(b < b' ' || b == 0x7f) << 7;
+        *mark = u8::from(b < b' ' || b == 0x7f);
     }
-    let mut marks = [0; BLOCK / 8];
-    for (word, bytes) in marks.iter_mut().zip(marked.as_chunks().0) {
-        *word = u64::from_le_bytes(*bytes);
-    }
-    marks
+    marked
+}
+
+/// The marks of a block as bits, the first byte's in the lowest.
+fn bits(marked: &[u8; BLOCK]) -> u64 {
+    /// Brings the lowest bits of the eight bytes of a word together in its highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (words, _) = marked.as_chunks();
+    words.iter().rev().fold(0, |bits, word| {
+        bits << 8 | u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56
+    })
 }
 
 /// Which byte of the word (by its order in memory) is the first of that value.
@@ -43,12 +47,9 @@ pub(super) fn place_of(b: u8, word: u64) -> Option<usize> {
 pub(super) struct Controls<'a> {
     /// What comes behind the block that is looked at.
     rest: &'a [u8],
-    marks: Marks,
-    /// The word of the block that comes next.
-    word: usize,
-    /// Where the word that is looked at ends.
+    /// Where that block ends.
     end: usize,
-    /// Its marks that are still to be returned.
+    /// Its control bytes that are still to be returned.
     bits: u64,
 }
 
@@ -57,29 +58,9 @@ impl<'a> Controls<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
         Self {
             rest: text,
-            marks: [0; BLOCK / 8],
-            word: BLOCK / 8,
             end: 0,
             bits: 0,
         }
-    }
-
-    /// Marks the next block; `None` behind the last one.
-    fn next_block(&mut self) -> Option<()> {
-        if let Some((block, rest)) = self.rest.split_first_chunk() {
-            self.rest = rest;
-            self.marks = marks(block);
-        } else if self.rest.is_empty() {
-            return None;
-        } else {
-            // The last block is filled up with blanks, which are no control bytes and so are never reported.
-            let mut block = [b' '; BLOCK];
-            let last = std::mem::take(&mut self.rest);
-            block.get_mut(..last.len())?.copy_from_slice(last);
-            self.marks = marks(&block);
-        }
-        self.word = 0;
-        Some(())
     }
 }
 
@@ -89,19 +70,23 @@ impl Iterator for Controls<'_> {
     #[inline]
     fn next(&mut self) -> Option<usize> {
         while self.bits == 0 {
-            self.bits = match self.marks.get(self.word) {
-                Some(bits) => *bits,
-                None => {
-                    self.next_block()?;
-                    continue;
-                }
+            self.bits = if let Some((block, rest)) = self.rest.split_first_chunk() {
+                self.rest = rest;
+                bits(&marked(block))
+            } else if self.rest.is_empty() {
+                return None;
+            } else {
+                // The last block is filled up with blanks, which are no control bytes and so are never reported.
+                let mut block = [b' '; BLOCK];
+                let last = std::mem::take(&mut self.rest);
+                block.get_mut(..last.len())?.copy_from_slice(last);
+                bits(&marked(&block))
             };
-            self.word += 1;
-            self.end += 8;
+            self.end += BLOCK;
         }
-        let place = self.bits.trailing_zeros() as usize / 8;
+        let place = self.bits.trailing_zeros() as usize;
         // Clears the lowest set bit: the byte that is reported now.
         self.bits &= self.bits - 1;
-        Some(self.end - 8 + place)
+        Some(self.end - BLOCK + place)
     }
 }

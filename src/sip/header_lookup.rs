@@ -114,11 +114,11 @@ impl HeaderName {
     /// decides nothing: white space may stand before the colon, and the caller then reads the slow way.
     ///
     /// The bytes may go on behind the line, which holds neither CR nor LF.
-    pub(super) fn before_colon(bytes: &[u8], line: usize) -> Option<(Self, usize)> {
+    pub(super) fn before_colon(bytes: &[u8; 32], line: usize) -> Option<(Self, usize)> {
         let mut words = [BLANKS; 4];
         let mut length = 0;
-        for word in &mut words {
-            let next = u64::from_le_bytes(*bytes.get(length..)?.first_chunk()?);
+        for (word, next) in words.iter_mut().zip(bytes.as_chunks().0) {
+            let next = u64::from_le_bytes(*next);
             // No byte but a letter becomes one of a known name by the bit of lower case, save CR and LF.
             let Some(place) = controls::place_of(b':', next) else {
                 *word |= next;

@@ -212,10 +212,10 @@ impl<'o, 't> Reading<'o, 't> {
             self.fold(text, from, to);
             return;
         }
-        let behind = self.bytes.get(from..).unwrap_or_default();
         // The fast look-up needs the colon right behind the name, as nearly everybody writes it. RFC 3261 §7.3.1 allows
         // blanks before it; those lines take the slow one.
-        let (name, value) = match HeaderName::before_colon(behind, text.len()) {
+        let begin = first_bytes(self.bytes, from);
+        let (name, value) = match HeaderName::before_colon(&begin, text.len()) {
             Some((name, length)) => (name, length + 1),
             None => match field_name(text) {
                 Ok((name, colon)) => (HeaderName::from_bytes(name), colon + 1),
@@ -259,6 +259,21 @@ impl<'o, 't> Reading<'o, 't> {
             line.value_end = (from + more.end) as u32;
         }
     }
+}
+
+/// The bytes from that place on, filled up if there are not so many: the last line of a head that has no body is often
+/// the end of what was read.
+#[inline]
+fn first_bytes(bytes: &[u8], from: usize) -> [u8; 32] {
+    let behind = bytes.get(from..).unwrap_or_default();
+    behind.first_chunk().copied().unwrap_or_else(|| {
+        // No zero byte is part of a name or a colon.
+        let mut first = [0; 32];
+        for (place, b) in first.iter_mut().zip(behind) {
+            *place = *b;
+        }
+        first
+    })
 }
 
 /// Reads a header line the slow way: its name, and where the colon stands behind it; or the byte where there should be one.

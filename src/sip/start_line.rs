@@ -42,6 +42,21 @@ pub(super) fn parse(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
 
 /// `SIP/2.0 status phrase` (RFC 3261 §7.2). A missing phrase, also without the space before it, is tolerated.
 fn response(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
+    // As nearly everybody writes it; what follows is for the others.
+    if let Some(
+        [
+            a @ b'1'..=b'6',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            b' ',
+            phrase @ ..,
+        ],
+    ) = line.strip_prefix(b"SIP/2.0 ")
+    {
+        let digit = |b: &u8| u16::from(b - b'0');
+        let status = 100 * digit(a) + 10 * digit(b) + digit(c);
+        return (StartLine::Response { status, phrase }, None);
+    }
     let space = |from: usize| {
         memchr::memchr(b' ', line.get(from..).unwrap_or_default()).map_or(line.len(), |n| from + n)
     };

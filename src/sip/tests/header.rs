@@ -17,14 +17,20 @@ fn every_name_is_found_in_any_case_and_compact() {
 
 #[test]
 fn a_name_before_its_colon_is_the_name_alone() {
+    let before_colon = |text: &[u8], line| {
+        let mut begin = [0; 32];
+        let length = text.len().min(32);
+        begin[..length].copy_from_slice(&text[..length]);
+        HeaderName::before_colon(&begin, line)
+    };
     for &name in HeaderName::KNOWN {
         for spelling in [name.as_str().to_owned(), name.as_str().to_uppercase()] {
             let line = format!("{spelling}: a b c d");
-            let found = HeaderName::before_colon(line.as_bytes(), line.len());
+            let found = before_colon(line.as_bytes(), line.len());
             assert_eq!(found, Some((name, spelling.len())), "{line}");
         }
     }
-    let other = |text: &str| HeaderName::before_colon(text.as_bytes(), text.len());
+    let other = |text: &str| before_colon(text.as_bytes(), text.len());
     assert_eq!(other("User-Thing: a b c"), Some((HeaderName::Other, 10)));
     assert_eq!(
         other("P-Something-New: a"),
@@ -41,7 +47,7 @@ fn a_name_before_its_colon_is_the_name_alone() {
         assert_eq!(other(text), None, "{text}");
     }
     // The colon of the next line.
-    assert_eq!(HeaderName::before_colon(b"To\r\nVia: a b c d", 2), None);
+    assert_eq!(before_colon(b"To\r\nVia: a b c d", 2), None);
 }
 
 #[test]
