@@ -181,6 +181,7 @@ impl World {
                 addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
             },
             now,
+            tally: Arc::default(),
         };
         let health = sipward::proxy::HealthBoard::new(now);
         let tables = Tables::new(Arc::clone(&generation), &setup.names, &health);

@@ -85,6 +85,7 @@ impl World {
                 addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
             },
             now,
+            tally: Arc::default(),
         };
         let health = HealthBoard::new(now);
         let tables = Tables::new(Arc::clone(&stage.generation), &setup.names, &health);

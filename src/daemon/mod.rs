@@ -2,7 +2,7 @@
 //! adds signals, systemd and the [`control`] socket.
 //!
 //! [`Daemon`] is the node itself (`node`, `loading`, `reload`); around it run the tasks that look after files, CRLs and
-//! what will end soon (`watch`, `crl_timer`, `crl_fetch`, `forecast`).
+//! what will end soon (`watch`, `crl_timer`, `crl_fetch`, `forecast`), and beside it the thread that monitoring asks (`http`).
 
 mod address_guard;
 mod clock;
@@ -13,6 +13,7 @@ mod crl_timer;
 mod denial_state;
 mod error;
 mod forecast;
+mod http;
 mod letting_go;
 mod loading;
 mod maintenance;

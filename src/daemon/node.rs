@@ -3,9 +3,8 @@ use super::clock::now;
 use super::error::DaemonError;
 use super::letting_go::LettingGo;
 use super::loading::load;
-
 use super::own_listeners;
-use super::reload_report::{ReloadReport, ServedResult};
+use super::reload_report::{ReloadReport, ReloadTally, ServedResult};
 use super::warnings::log_warnings;
 use super::{crl_state, denial_state};
 use crate::edge::{
@@ -18,8 +17,8 @@ use crate::trust::Generation;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A running node.
@@ -50,6 +49,10 @@ pub struct Daemon {
     pub(super) retired: AtomicBool,
     /// Clients that are let go for maintenance.
     pub(super) letting_go: Mutex<Option<LettingGo>>,
+    /// For metrics.
+    pub(super) reloads: Mutex<ReloadTally>,
+    /// It has begun to stop.
+    draining: AtomicBool,
 }
 
 impl Daemon {
@@ -149,6 +152,8 @@ impl Daemon {
             last_reload: Mutex::new(None),
             retired: AtomicBool::new(false),
             letting_go: Mutex::new(None),
+            reloads: Mutex::default(),
+            draining: AtomicBool::new(false),
         })
     }
 
@@ -198,8 +203,22 @@ impl Daemon {
         self.edge.status(patience).await
     }
 
+    /// Whether it takes nothing new: it has begun to stop, or lets its clients go.
+    pub(super) fn is_draining(&self) -> bool {
+        let letting_go = self.letting_go.lock();
+        let lets_go = letting_go.unwrap_or_else(PoisonError::into_inner).is_some();
+        self.draining.load(Ordering::Relaxed) || lets_go
+    }
+
+    /// How the reloads of this run ended.
+    pub(super) fn reload_tally(&self) -> ReloadTally {
+        *self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Drains for at most `limits.drain` and ends. Returns the number of transactions that did not finish.
     pub async fn stop(&self) -> usize {
+        // First: a balancer that looks now must send nobody here any more.
+        self.draining.store(true, Ordering::Relaxed);
         let bound = self.generation().topology().limits().drain;
         // Only for the log: a shard that stands still does not delay the drain by more than this.
         let transactions = self

@@ -9,6 +9,7 @@ use super::warnings::{line, log_warnings};
 use crate::observe::Event;
 use crate::reason::DaemonReason;
 use crate::trust::Generation;
+use rustls_pki_types::UnixTime;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -114,6 +115,9 @@ impl Daemon {
         if report.result == ReloadResult::Ok {
             log_warnings(&self.generation(), &self.log);
         }
+        let mut tally = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.add(report.result, UnixTime::now().as_secs());
+        drop(tally);
         let mut last = self
             .last_reload
             .lock()

@@ -44,6 +44,31 @@ pub struct ReloadReport {
     pub former: Option<Box<Self>>,
 }
 
+/// How the reloads of this run ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReloadTally {
+    /// Those that were taken.
+    pub(super) ok: u64,
+    /// Those that were refused.
+    pub(super) refused: u64,
+    /// When the last one ended, Unix seconds; `None`: there was none.
+    pub(super) last: Option<u64>,
+    /// Whether that was refused.
+    pub(super) last_refused: bool,
+}
+
+impl ReloadTally {
+    /// One more, which has ended now.
+    pub(super) fn add(&mut self, result: ReloadResult, now: u64) {
+        self.last_refused = result == ReloadResult::Refused;
+        match result {
+            ReloadResult::Ok => self.ok += 1,
+            ReloadResult::Refused => self.refused += 1,
+        }
+        self.last = Some(now);
+    }
+}
+
 /// One handshake with a listener of this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedCheck {

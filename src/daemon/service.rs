@@ -237,6 +237,8 @@ async fn supervise(
     let timer = tokio::spawn(timer);
     tasks.spawn(super::crl_fetch::run(Arc::clone(&daemon), fetched));
     tasks.spawn(super::forecast::run(Arc::clone(&daemon)));
+    // It goes on while the node drains, and shows that.
+    tasks.spawn(super::http::run(Arc::clone(&daemon)));
     // A sender stays here even without a socket: a closed channel would wake the loop without end.
     let to = Sinks {
         commands: sender.clone(),

@@ -4,7 +4,7 @@ use super::denials::Denials;
 use super::inbox::{Inboxes, ShardMessage};
 use super::reception::AcceptRules;
 use super::shard::Shard;
-use crate::observe::Log;
+use crate::observe::{Log, RequestTally};
 use crate::proxy::{AdvertisedNames, HealthBoard};
 use crate::trust::SeenChains;
 use std::net::SocketAddr;
@@ -48,6 +48,8 @@ pub struct Edge {
     pub(super) names: AdvertisedNames,
     /// What pings have found, over all shards and generations.
     pub(super) health: Arc<HealthBoard>,
+    /// What each shard counts of its requests.
+    pub(super) tallies: Vec<Arc<RequestTally>>,
 }
 
 impl Edge {
@@ -70,6 +72,16 @@ impl Edge {
         patience: Duration,
         ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static,
     ) -> Option<Vec<T>> {
+        let answers = self.each_that_answers(patience, ask).await;
+        answers.into_iter().collect()
+    }
+
+    /// As [`Self::each`], for who must know which shard stands still: its answer is `None`.
+    pub(super) async fn each_that_answers<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static,
+    ) -> Vec<Option<T>> {
         // All are asked before the first answer is waited for: the slowest shard sets the time, not the
         // sum.
         let mut waits = Vec::new();
@@ -80,17 +92,21 @@ impl Edge {
                 // Who has asked may have lost patience.
                 let _ = reply.send(ask(shard));
             };
-            inbox.try_send(ShardMessage::Run(Box::new(work))).ok()?;
-            waits.push(wait);
+            let asked = inbox.try_send(ShardMessage::Run(Box::new(work)));
+            waits.push(asked.is_ok().then_some(wait));
         }
-        let answers = async {
-            let mut answers = Vec::new();
-            for wait in waits {
-                answers.push(wait.await.ok()?);
-            }
-            Some(answers)
-        };
-        tokio::time::timeout(patience, answers).await.ok()?
+        // One deadline for all of them.
+        let end = tokio::time::Instant::now() + patience;
+        let mut answers = Vec::new();
+        for wait in waits {
+            let answer = match wait {
+                Some(wait) => tokio::time::timeout_at(end, wait).await.ok(),
+                None => None,
+            };
+            // A shard that has ended has dropped the question.
+            answers.push(answer.and_then(Result::ok));
+        }
+        answers
     }
 
     /// Has every shard do something that must be done, however long that takes, and returns the answers of those that

@@ -13,7 +13,7 @@
 //! From the ground up: the types of one connection (`session`, `connection`, `deadlines`) and of its admission; the state
 //! of a shard (`shard`) and what is done with it (`relay`, `lifecycle`); the tasks (`reading`, `inbound`, `outbound`,
 //! `reevaluate`, `background`); the thread (`shard_loop`); and on top [`Edge`], the handle that the daemon holds, with one
-//! file for each thing that it can be asked for (`status`, `calls`, `live`, `inventory`, `kick`, `deny`, `reload`, `drain`).
+//! file for each thing that it can be asked for (`status`, `calls`, `figures`, `live`, `inventory`, `kick`, `deny`, `reload`, `drain`).
 
 mod acceptor;
 mod addresses;
@@ -42,6 +42,7 @@ mod ending;
 mod error;
 mod evidence;
 mod failed;
+mod figures;
 mod flush_queue;
 mod grants;
 mod guest;
@@ -97,6 +98,7 @@ pub use denials::{Denial, DeniedParty};
 pub use descriptors::{DescriptorRoom, raise_descriptors};
 pub use error::EdgeError;
 pub use evidence::{Evidence, Reevaluation};
+pub use figures::ShardFigures;
 pub use hand_over::Handed;
 pub use handle::Edge;
 pub use inherited::{CONTROL, CONVERSATION, FormerProcess, Inherited, InheritedSockets, LINK};

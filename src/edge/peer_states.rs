@@ -50,6 +50,14 @@ impl PeerStates {
         last
     }
 
+    /// The peers with connections, and how many each has.
+    pub(super) fn connections(&self) -> Vec<(String, usize)> {
+        let live = self.live.borrow();
+        live.iter()
+            .map(|(peer, count)| (peer.to_string(), *count))
+            .collect()
+    }
+
     /// Keeps why a peer went down. There are at most `most` rows, the number of peers in the topology: more mean that
     /// some are of an earlier generation, and those for which `is_listed` is false go.
     pub(super) fn went_down(

@@ -18,7 +18,7 @@ use super::shard_count::shards;
 use super::shard_loop;
 use super::sources::Sources;
 use super::tls::TlsConfigs;
-use crate::observe::{Event, Log};
+use crate::observe::{Event, Log, RequestTally};
 use crate::proxy::{AdvertisedNames, CoreSetup, HealthBoard, Tables, TokenKeys};
 use crate::reason::DaemonReason;
 use crate::topology::{Accept, Topology};
@@ -69,6 +69,7 @@ impl Edge {
         denials.set_file(&topology.limits().deny.0);
         denials.restore(denied);
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
+        let tallies: Vec<Arc<RequestTally>> = (0..shards).map(|_| Arc::default()).collect();
         // All sending ends before the first shard starts: each shard can reach each other one.
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
@@ -86,18 +87,10 @@ impl Edge {
         // A thread that does not start ends the start; those that run already end with the process.
         let mut threads = Vec::new();
         let receivers = receivers.into_iter().zip(arriving);
-        for ((index, (inbox, arrivals)), load) in (0u8..).zip(receivers).zip(&loads) {
+        let each = (0u8..).zip(receivers).zip(&loads).zip(&tallies);
+        for (((index, (inbox, arrivals)), load), tally) in each {
             let setup = ShardSetup {
-                // What the core is given once; all else comes with the generation.
-                core: CoreSetup {
-                    unix: clock::unix().as_secs(),
-                    shard: index,
-                    shards: shards as u8,
-                    run,
-                    seed,
-                    names: names.clone(),
-                    now: clock::now(),
-                },
+                core: core_setup((index, shards), (run, seed), &names, tally),
                 tables: Arc::clone(&tables),
                 keys: Arc::clone(&keys),
                 inbox,
@@ -159,6 +152,7 @@ impl Edge {
             seen,
             names,
             health,
+            tallies,
         })
     }
 }
@@ -187,6 +181,25 @@ fn trial_sockets(bound: &BoundListeners) -> Result<(Vec<SocketAddr>, Vec<TcpList
         bind().map_err(EdgeError::Runtime)
     });
     own.collect()
+}
+
+/// What the core of a shard is given once; all else comes with the generation.
+fn core_setup(
+    (shard, shards): (u8, usize),
+    (run, seed): (u64, [u8; 32]),
+    names: &AdvertisedNames,
+    tally: &Arc<RequestTally>,
+) -> CoreSetup {
+    CoreSetup {
+        unix: clock::unix().as_secs(),
+        shard,
+        shards: shards as u8,
+        run,
+        seed,
+        names: names.clone(),
+        now: clock::now(),
+        tally: Arc::clone(tally),
+    }
 }
 
 /// Starts one shard's thread, with the scheduling policy that the topology asks for.

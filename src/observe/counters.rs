@@ -68,6 +68,14 @@ impl Counts {
         cells.unwrap_or_default().iter().sum()
     }
 
+    /// How often anything happened for this reason.
+    pub fn of_reason(&self, reason: Reason) -> u64 {
+        let events = EventKind::ALL.iter();
+        events
+            .map(|event| self.for_reason(*event, Some(reason)))
+            .sum()
+    }
+
     /// What has happened at all, by event and reason, in the order of the documentation.
     pub fn iter(&self) -> impl Iterator<Item = (EventKind, Option<Reason>, u64)> + '_ {
         EventKind::ALL.iter().flat_map(move |event| {

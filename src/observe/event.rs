@@ -59,6 +59,20 @@ events! {
         path: PathBuf => path,
     }
 
+    /// figures and the page are served
+    http_listening => HttpListening {
+        INFO; Never; "addresses that [http] was served at";
+        address: SocketAddr => address,
+    }
+
+    /// the address of [http] cannot be had; the daemon serves without it, and tries again until it can
+    http_unavailable => HttpUnavailable {
+        WARN; Never; "times that the address of [http] could not be had";
+        address: SocketAddr => address,
+        reason: Reason => reason,
+        detail: String => detail,
+    }
+
     /// there is no control socket, and the daemon serves without one; `reason` is `socket_in_use` or `socket_unusable`
     control_unavailable => ControlUnavailable {
         WARN; Never; "control sockets that could not be had";

@@ -22,6 +22,7 @@ mod limits;
 mod line;
 mod log;
 mod memory;
+pub mod metrics;
 mod prefix;
 mod queue;
 mod requests;
@@ -30,6 +31,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod traffic;
 mod value;
 mod writer;
 
@@ -44,4 +46,6 @@ pub use queue::LogGuard;
 pub use sink::Sink;
 pub use table::{EventRow, Limited};
 pub(crate) use text::acts_on_reader;
+pub(crate) use traffic::CountedRequest;
+pub use traffic::{RequestCount, RequestTally, RequestTimes, RequestTotals, TrafficEnd};
 pub use value::{EventField, FieldType};

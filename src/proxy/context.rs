@@ -416,17 +416,25 @@ impl ResponseContext {
         out: &mut Actions,
     ) {
         let method = self.request.split(|b| *b == b' ').next();
+        let Some(method) = method.filter(|method| !method.is_empty()) else {
+            return;
+        };
+        let (target, took) = (
+            self.branch.target(),
+            now.saturating_duration_since(self.received),
+        );
+        let ends = (self.upstream.leg, target);
+        env.count_request(ends, Method::from_bytes(method), Some(status), took);
         // Read anew only where somebody wants to know.
-        if let Some(method) = method.filter(|method| !method.is_empty())
-            && env.wants_line(method, out)
+        if env.wants_line(method, out)
             && let Ok(message) = Message::parse(&self.request)
         {
             let line = LoggedRequest {
-                target: self.branch.target(),
+                target,
                 to_connection: Some(to_connection),
                 reason: None,
                 status: Some(status),
-                took: now.saturating_duration_since(self.received),
+                took,
             };
             env.log_request(self.upstream, &message, &line, out);
         }

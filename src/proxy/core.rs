@@ -14,6 +14,7 @@ use super::sibling::Taken;
 use super::tables::Tables;
 use super::token::{TokenBox, TokenKeys};
 use super::wheel::Wheel;
+use crate::observe::RequestTally;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,6 +37,8 @@ pub struct CoreSetup {
     pub now: Instant,
     /// The same by the calendar, in seconds.
     pub unix: u64,
+    /// Where it counts its requests.
+    pub tally: Arc<RequestTally>,
 }
 
 /// The proxy core of one shard.
@@ -82,6 +85,7 @@ impl Core {
                 buffers: super::buffers::SpareBuffers::default(),
                 transactions: 0,
                 draining: None,
+                tally: setup.tally,
                 names: setup.names,
                 tables,
             },
@@ -142,6 +146,11 @@ impl Core {
     pub fn takes_requests(&self, link: LinkId) -> bool {
         let link = self.env.links.get(link);
         link.is_some_and(|link| link.trusted && link.requests && !link.full)
+    }
+
+    /// Bindings that this shard is asked for, those without a connection included.
+    pub fn bindings(&self) -> usize {
+        self.env.directory.len()
     }
 
     /// Whether nothing of this core runs on the link, so that closing it cuts nothing off.

@@ -23,9 +23,11 @@ use super::sibling::Taken;
 use super::tables::Tables;
 use super::token::{BoundClient, TokenBox};
 use super::wheel::Wheel;
-use crate::observe::{Event, EventKind, Parties, RequestOutcome};
+use crate::observe::{
+    CountedRequest, Event, EventKind, Parties, RequestOutcome, RequestTally, TrafficEnd,
+};
 use crate::reason::MessageReason;
-use crate::sip::{Message, StartLine};
+use crate::sip::{Message, Method, StartLine};
 use crate::topology::{Boundary, FieldRules, FieldTrust, Limits};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -73,6 +75,8 @@ pub(crate) struct Environment {
     pub(crate) transactions: usize,
     /// Requests that begin something new are answered 503.
     pub(crate) draining: Option<Drain>,
+    /// Where requests are counted.
+    pub(crate) tally: Arc<RequestTally>,
 }
 
 /// Why nothing new is taken.
@@ -295,6 +299,35 @@ impl Environment {
         });
     }
 
+    /// What a leg is to figures.
+    ///
+    /// The kind is of the current generation, as policy sees it. A peer that is listed no more counts as a partner's.
+    fn end(&self, leg: Leg) -> TrafficEnd {
+        let Some(key) = leg.peer() else {
+            return TrafficEnd::Client;
+        };
+        let peer = self.links.peer(key);
+        peer.map_or(TrafficEnd::Federated, |peer| peer.kind.into())
+    }
+
+    /// Counts a request that is over, or that nobody answers and that has gone; without `to` this
+    /// node has answered it.
+    pub(crate) fn count_request(
+        &self,
+        (from, to): (Leg, Option<Leg>),
+        method: Method<'_>,
+        status: Option<u16>,
+        took: Duration,
+    ) {
+        self.tally.add(&CountedRequest {
+            from: self.end(from),
+            to: to.map_or(TrafficEnd::Node, |to| self.end(to)),
+            method,
+            status,
+            took,
+        });
+    }
+
     /// Whether a relayed request of this method has a line. Asked before anything is read for it: on a busy node these
     /// lines are usually off. One that has none is counted all the same.
     pub(crate) fn wants_line(&self, method: &[u8], out: &mut Actions) -> bool {
@@ -318,6 +351,11 @@ impl Environment {
             StartLine::Request { method, .. } => method.as_bytes(),
             StartLine::Response { .. } => b"",
         };
+        // What was relayed or answered here has been counted by who knows that, line or not.
+        if line.reason.is_some() {
+            let ends = (from.leg, line.target);
+            self.count_request(ends, Method::from_bytes(method), line.status, line.took);
+        }
         // Refusals always have one; the limits of the log, and not the settings, keep a flood of them away.
         if line.reason.is_none() && !self.wants_line(method, out) {
             return;

@@ -20,7 +20,7 @@ const BY_PINGS: u64 = u64::MAX;
 
 /// Where a peer stands, best first; the order in which a pool's members are tried.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Fitness {
+pub enum Fitness {
     /// It answers.
     Up,
     /// It has just come back, and must last for `fail_back` first.
@@ -190,6 +190,16 @@ impl HealthBoard {
             .entry(key)
             .or_insert_with(|| Arc::new(PeerHealth::new(self.epoch)));
         Arc::clone(found)
+    }
+
+    /// Where the peers of these names stand; one that has just come back is up.
+    pub fn fitness<'n>(&self, fqdns: impl Iterator<Item = &'n str>, now: Instant) -> Vec<Fitness> {
+        // One lock for all of them: only loading a generation takes it besides.
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = |fqdn| peers.get(&PeerKey::of(fqdn));
+        fqdns
+            .map(|fqdn| state(fqdn).map_or(Fitness::Up, |it| it.fitness(now, Duration::ZERO)))
+            .collect()
     }
 }
 

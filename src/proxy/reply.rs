@@ -186,6 +186,9 @@ pub(crate) fn answer(
         &mut out.bytes,
     );
     env.send_upstream(inbound.upstream(), start, out);
+    if let StartLine::Request { method, .. } = inbound.message.start() {
+        env.count_request((inbound.leg, None), method, Some(status), Duration::ZERO);
+    }
 }
 
 /// A To tag as text: 64 bits, twice what RFC 3261 §19.3 asks for.

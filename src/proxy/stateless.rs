@@ -19,6 +19,7 @@ use super::outgoing::MessageWriter;
 use super::plan::ForwardPlan;
 use super::reply;
 use crate::reason::MessageReason;
+use std::time::Duration;
 
 /// The slot in the branch of what is forwarded without a context: none can have it, so what comes
 /// back is unmatched.
@@ -197,12 +198,22 @@ fn forward(
     )?;
     if let (Some(link), Leg::Peer(key)) = (way_to(target, plan, env), target) {
         env.send_over(link, key, start, out);
+        env.count_request(
+            (request.inbound.leg, Some(target)),
+            request.method,
+            None,
+            Duration::ZERO,
+        );
         return Ok(());
     }
     match place {
-        Some(place) => env.pass(place, start, out),
-        None => env.send_downstream(target, preferred, start, SendIf::Always, out),
+        Some(place) => env.pass(place, start, out)?,
+        None => env.send_downstream(target, preferred, start, SendIf::Always, out)?,
     }
+    // Nothing comes back that it could be counted by.
+    let ends = (request.inbound.leg, Some(target));
+    env.count_request(ends, request.method, None, Duration::ZERO);
+    Ok(())
 }
 
 /// The connection of a partner's server that the dialog runs on.

@@ -13,6 +13,10 @@ reasons! {
         ListenFailed "listen_failed" (was "listen")
             check: "ss -ltnp: who has the address; `details` of the event; systemctl cat sipward.socket",
             remedy: "stop the other process, or correct the address, in the socket unit too",
+        /// the address of [http] cannot be had, so there are no figures and no page; calls are not concerned
+        HttpUnavailable "http_unavailable"
+            check: "`detail` of the event; ss -ltnp: who has the address",
+            remedy: "stop the other process, or correct `address` in [http]",
         /// the daemon did not start, because the system refused a resource
         StartFailed "start_failed" (was "internal")
             check: "`details` of the event: what the system said",

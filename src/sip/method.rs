@@ -12,6 +12,21 @@ macro_rules! methods {
         }
 
         impl<'a> Method<'a> {
+            /// The names of those that have a variant, in their order.
+            pub const KNOWN: &'static [&'static str] = &[$(match str::from_utf8($text) {
+                Ok(text) => text,
+                Err(_) => "",
+            }),+];
+
+            /// Its place in [`Self::KNOWN`]; that of any other token is behind them.
+            pub fn index(self) -> usize {
+                enum KnownMethod { $($variant,)+ Other }
+                (match self {
+                    $(Self::$variant => KnownMethod::$variant,)+
+                    Self::Other(_) => KnownMethod::Other,
+                }) as usize
+            }
+
             /// From the wire. Case matters: `invite` is another method than `INVITE`.
             pub fn from_bytes(b: &'a [u8]) -> Self {
                 $(if b == $text {

@@ -2,6 +2,7 @@
 use super::keys::admin::RawAdmin;
 use super::keys::boundary::RawBoundary;
 use super::keys::dns::RawDns;
+use super::keys::http::RawHttp;
 use super::keys::identity::RawIdentity;
 use super::keys::listener::RawListener;
 use super::keys::node::RawNode;
@@ -49,6 +50,7 @@ impl Topology {
         // Not from the rows: the key of the section is a path, and what matters is what the file holds.
         lines.extend(token_keys(self, newer));
         lines.extend(changed::<RawAdmin>("admin", &self.admin, &newer.admin));
+        lines.extend(changed::<RawHttp>("http", &self.http, &newer.http));
         // Expectations have no effect on what runs, so their number is enough to show that the file was
         // read.
         let (before, now) = (self.expectations.len(), newer.expectations.len());

@@ -33,3 +33,12 @@ pub struct AdminSettings {
     /// How often the topology and its files are looked at for a change that nobody announced; `None`: never.
     pub watch: Option<Duration>,
 }
+
+/// `[http]`: where monitoring and browsers look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Where it is served; `None`: nowhere.
+    pub address: Option<SocketAddr>,
+    /// Names and IP addresses by which it may be asked beside those that need not be named, in lower case.
+    pub hosts: Vec<String>,
+}

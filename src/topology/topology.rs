@@ -1,8 +1,8 @@
 //! One loaded topology: every reference resolved, every file read.
 use super::{
-    Accept, AdminSettings, Boundary, DnsName, DnsSettings, Expectation, Identity, IdentityRef,
-    Limits, Listener, LogSettings, NamedFile, Node, Peer, PeerIndex, PeerRef, Pool, TokenSettings,
-    TopologyId, TrustRef, TrustSet, Warning,
+    Accept, AdminSettings, Boundary, DnsName, DnsSettings, Expectation, HttpSettings, Identity,
+    IdentityRef, Limits, Listener, LogSettings, NamedFile, Node, Peer, PeerIndex, PeerRef, Pool,
+    TokenSettings, TopologyId, TrustRef, TrustSet, Warning,
 };
 use std::path::PathBuf;
 
@@ -25,6 +25,7 @@ pub struct Topology {
     pub(crate) log: LogSettings,
     pub(crate) tokens: TokenSettings,
     pub(crate) admin: AdminSettings,
+    pub(crate) http: HttpSettings,
     pub(crate) boundary: Boundary,
     pub(crate) expectations: Vec<Expectation>,
     pub(crate) warnings: Vec<Warning>,
@@ -52,6 +53,7 @@ impl Topology {
             log: self.log,
             tokens: TokenSettings::default(),
             admin: self.admin.clone(),
+            http: HttpSettings::default(),
             boundary: Boundary::default(),
             expectations: Vec::new(),
             warnings: Vec::new(),
@@ -166,6 +168,10 @@ impl Topology {
     /// How an operator reaches the daemon.
     pub fn admin(&self) -> &AdminSettings {
         &self.admin
+    }
+    /// Where monitoring and browsers look.
+    pub fn http(&self) -> &HttpSettings {
+        &self.http
     }
     /// The policy's unit tests.
     pub fn expectations(&self) -> &[Expectation] {

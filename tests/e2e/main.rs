@@ -58,6 +58,8 @@ mod keep_alives;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod next_hops;
 #[cfg(test)]
 mod overload;

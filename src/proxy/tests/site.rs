@@ -63,6 +63,22 @@ pub(super) fn domain(text: &str) -> Domain {
     Domain::parse_pattern(text).unwrap()
 }
 
+/// A pool for the domain that it is called by.
+fn pool(called: &str, peers: Vec<(PeerRef, u16)>) -> Pool {
+    Pool {
+        name: called.to_owned(),
+        domains: vec![domain(called)],
+        peers,
+        strategy: Strategy::Ordered,
+        health: None,
+        drain: Vec::new(),
+        flow_status: 430,
+        path: ClientPath::Path,
+        priorities: Vec::new(),
+        line: 1,
+    }
+}
+
 /// Two home servers in one pool, one partner, two domains.
 pub(super) fn topology() -> Topology {
     let peer = |fqdn: &str, kind, domains: &[&str]| Peer {
@@ -83,18 +99,6 @@ pub(super) fn topology() -> Topology {
         window: Window::default(),
         stage: Stage::Enforce,
         pins: Vec::new(),
-        line: 1,
-    };
-    let pool = |called: &str, peers: Vec<(PeerRef, u16)>| Pool {
-        name: called.to_owned(),
-        domains: vec![domain(called)],
-        peers,
-        strategy: Strategy::Ordered,
-        health: None,
-        drain: Vec::new(),
-        flow_status: 430,
-        path: ClientPath::Path,
-        priorities: Vec::new(),
         line: 1,
     };
     let mut topology = Topology {
@@ -153,6 +157,7 @@ pub(super) fn topology() -> Topology {
         },
         tokens: TokenSettings::default(),
         admin: crate::topology::AdminSettings::default(),
+        http: crate::topology::HttpSettings::default(),
         boundary: Boundary::default(),
         expectations: Vec::new(),
         warnings: Vec::new(),

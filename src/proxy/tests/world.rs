@@ -97,6 +97,7 @@ impl World {
                     names: names.clone(),
                     now,
                     unix: 1_800_000_000,
+                    tally: Arc::default(),
                 };
                 Core::new(setup, Arc::clone(&tables), Arc::clone(&keys))
             })

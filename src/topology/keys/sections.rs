@@ -3,6 +3,7 @@ use super::admin::RawAdmin;
 use super::boundary::RawBoundary;
 use super::dns::RawDns;
 use super::expect::RawExpect;
+use super::http::RawHttp;
 use super::identity::RawIdentity;
 use super::key::Key;
 use super::limits::Limits;
@@ -108,6 +109,7 @@ sections! {
     log: LogSettings = Optional LogSettings;
     tokens: Option<RawTokens> = Optional RawTokens;
     admin: RawAdmin = Optional RawAdmin;
+    http: RawHttp = Optional RawHttp;
     boundary: RawBoundary = Optional RawBoundary;
     expect: Vec<Spanned<RawExpect>> = Any RawExpect;
 }

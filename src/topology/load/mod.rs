@@ -8,6 +8,7 @@ mod client_certificates;
 mod dns;
 mod expect;
 mod file;
+mod http;
 mod identity;
 mod listener;
 mod loading;

@@ -2,7 +2,8 @@
 use super::loading::Loading;
 use super::section_names::SectionNames;
 use super::{
-    admin, boundary, dns, expect, identity, listener, node, peer, pool, succession, tokens, trust,
+    admin, boundary, dns, expect, http, identity, listener, node, peer, pool, succession, tokens,
+    trust,
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
@@ -79,6 +80,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let tokens = tokens::load(raw.tokens.as_ref(), loading);
     check_siblings(&raw.sibling, node.as_ref(), &tokens, loading);
     let admin = admin::load(&raw.admin, loading);
+    let http = http::load(&raw.http, loading);
     let dns = dns::load(&raw.dns, loading);
     // With all entries that could name a set at hand.
     check_trust_used(&trusts, &peers, &listeners, loading);
@@ -100,6 +102,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         log: raw.log,
         tokens,
         admin,
+        http,
         boundary: boundary.boundary,
         expectations: expectations.into_iter().collect::<Option<_>>()?,
         warnings: Vec::new(),

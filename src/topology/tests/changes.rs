@@ -30,7 +30,10 @@ fn a_reload_says_what_changed() {
         ("address = [\"10", "keepalive = \"30s\"\naddress = [\"10"),
         ("handshakes = 100", "handshakes = 50"),
         ("\"all\"", "\"refused\""),
-        ("[limits]", "[admin]\nwatch = \"10s\"\n[limits]"),
+        (
+            "[limits]",
+            "[admin]\nwatch = \"10s\"\n[http]\naddress = \"[::1]:9464\"\n[limits]",
+        ),
         ("[tokens]\nkey_file = \"tokens\"\n", ""),
     ]));
     let said = old.changes(&new);
@@ -45,6 +48,7 @@ fn a_reload_says_what_changed() {
         "log changed: requests all becomes refused",
         "token keys changed: ids 2, 1 become none",
         "admin changed: watch off becomes 10s",
+        "http changed: address off becomes [::1]:9464",
     ];
     assert_eq!(said.len(), expected.len(), "{said:#?}");
     for (said, expected) in said.iter().zip(expected) {

@@ -24,6 +24,8 @@ pub struct Foreseen {
     /// `peer_certificate`.
     // Words that scripts may match on.
     pub kind: &'static str,
+    /// The name of the identity, trust set or peer that it belongs to.
+    pub name: String,
     /// Which one, and what comes of it.
     pub what: String,
     /// The line of the topology.
@@ -115,6 +117,7 @@ impl Generation {
             ends.extend(decision.valid_until.map(|at| Foreseen {
                 at,
                 kind: "peer_certificate",
+                name: peer.fqdn.to_string(),
                 what: format!(
                     "what peer {} showed last, \"{subject}\", will no longer be accepted",
                     peer.fqdn
@@ -145,28 +148,31 @@ impl Generation {
             for der in identity.server.chain.iter().chain(client) {
                 let what = format!("{place}: nobody will accept it any more");
                 // A client's certificate of an identity ends like its server's: both are shown to peers.
-                let end = certificate("own_certificate", der, &what, identity.line);
+                let of = (identity.name.as_str(), identity.line);
+                let end = certificate("own_certificate", der, &what, of);
                 // One that is not shown any more by then breaks nothing.
                 ends.extend(end.filter(|end| last.is_none_or(|last| last >= end.at)));
             }
             // Only a warning: the successor is already in the file.
             let what = format!("{place}: another one with its names will be shown from then on");
-            let (shown, line) = (identity.window, identity.line);
-            ends.extend(window("identity_window", shown, what, line));
+            let of = (identity.name.as_str(), identity.line);
+            ends.extend(window("identity_window", identity.window, what, of));
         }
         for set in topology.trusts() {
+            let of = (set.name.as_str(), set.line);
             for der in &set.anchors {
                 // The anchor itself goes on vouching; its CA issues nothing beyond its end.
                 let what = format!("trust {}: its CA should have a new one by then", set.name);
-                ends.extend(certificate("anchor", der, &what, set.line));
+                ends.extend(certificate("anchor", der, &what, of));
             }
             ends.extend(crls(set));
             let what = format!("trust {}: it will vouch for nobody any more", set.name);
-            ends.extend(window("trust_window", set.window, what, set.line));
+            ends.extend(window("trust_window", set.window, what, of));
         }
         for peer in topology.peers() {
             let what = format!("peer {}: it will count as absent", peer.fqdn);
-            ends.extend(window("peer_window", peer.window, what, peer.line));
+            let of = (peer.fqdn.as_str(), peer.line);
+            ends.extend(window("peer_window", peer.window, what, of));
         }
         // What has ended already is a note of the generation and not a forecast.
         ends.retain(|end| end.at > after.as_secs());
@@ -182,12 +188,13 @@ fn certificate(
     kind: &'static str,
     der: &CertificateDer<'_>,
     what: &str,
-    line: u32,
+    (name, line): (&str, u32),
 ) -> Option<Foreseen> {
     let facts = CertificateFacts::read(der)?;
     Some(Foreseen {
         at: u64::try_from(facts.not_after).ok()?,
         kind,
+        name: name.to_owned(),
         what: format!("the certificate of \"{}\" ends; {what}", facts.subject),
         line,
     })
@@ -201,6 +208,7 @@ fn crls(set: &TrustSet) -> impl Iterator<Item = Foreseen> {
         set.crls.iter().map(move |crl| Foreseen {
             at: crl.next_update().saturating_add(grace),
             kind: "crl",
+            name: set.name.clone(),
             what: format!(
                 "the CRL of \"{}\" will clear nobody any more; trust {}",
                 crl.issuer(),
@@ -211,10 +219,16 @@ fn crls(set: &TrustSet) -> impl Iterator<Item = Foreseen> {
     })
 }
 
-fn window(kind: &'static str, window: Window, what: String, line: u32) -> Option<Foreseen> {
+fn window(
+    kind: &'static str,
+    window: Window,
+    what: String,
+    (name, line): (&str, u32),
+) -> Option<Foreseen> {
     Some(Foreseen {
         at: window.not_after?,
         kind,
+        name: name.to_owned(),
         what,
         line,
     })

@@ -1,5 +1,7 @@
 //! The daemon as a process, with a PKI and a topology of its own, and the ends that speak to it.
 #[cfg(test)]
+pub(crate) mod http;
+#[cfg(test)]
 pub(crate) mod observed;
 #[cfg(test)]
 pub(crate) mod tls;

@@ -1,0 +1,91 @@
+//! One look at the daemon: what the shards answer, and what is known without asking them.
+use super::expiry::Expiries;
+use super::figures::{AllShards, sum_up};
+use super::process::ProcessFigures;
+use crate::daemon::Daemon;
+use crate::daemon::clock::now;
+use crate::daemon::reload_report::ReloadTally;
+use crate::edge::ShardFigures;
+use crate::observe::{Counts, RequestTotals};
+use crate::proxy::Fitness;
+use crate::trust::{Foreseen, Generation};
+use rustls_pki_types::UnixTime;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a shard gets to answer: far longer than any turn of its tasks, and far shorter than monitoring waits.
+const FOR_SHARDS: Duration = Duration::from_secs(2);
+
+/// One look. Everything that is shown comes from here, so that one answer does not disagree with itself.
+pub(super) struct Snapshot {
+    /// The generation that serves.
+    pub(super) generation: Arc<Generation>,
+    /// What the shards answer.
+    pub(super) shards: AllShards,
+    /// Where each peer stands, in the order of the topology.
+    pub(super) fitness: Vec<Fitness>,
+    /// What was counted of requests.
+    pub(super) requests: RequestTotals,
+    /// What was counted of events.
+    pub(super) events: Counts,
+    /// Log lines that nobody will read.
+    pub(super) lines_lost: u64,
+    /// What ends, the next first.
+    pub(super) ends: Arc<[Foreseen]>,
+    /// How reloads ended.
+    pub(super) reloads: ReloadTally,
+    /// Whether the node takes nothing new.
+    pub(super) draining: bool,
+    /// Of this process.
+    pub(super) process: ProcessFigures,
+    /// When the daemon started, Unix seconds.
+    pub(super) started: u64,
+}
+
+/// Who looks, with what is worth keeping between two looks.
+pub(super) struct Gatherer {
+    /// Who is looked at.
+    daemon: Arc<Daemon>,
+    /// What each shard has answered last.
+    last: Vec<ShardFigures>,
+    /// What is looked up seldom.
+    expiries: Expiries,
+    /// As in [`Snapshot`].
+    started: u64,
+}
+
+impl Gatherer {
+    /// For this daemon.
+    pub(super) fn new(daemon: Arc<Daemon>) -> Self {
+        // Once, so that it stays the same when somebody sets the clock.
+        let up = now().saturating_duration_since(daemon.started).as_secs();
+        Self {
+            daemon,
+            last: Vec::new(),
+            expiries: Expiries::default(),
+            started: UnixTime::now().as_secs().saturating_sub(up),
+        }
+    }
+
+    /// Looks.
+    pub(super) async fn gather(&mut self) -> Snapshot {
+        let daemon = &self.daemon;
+        // The shards first, since that may take a while: what follows is as of then.
+        let answers = daemon.edge.figures(FOR_SHARDS).await;
+        let ends = self.expiries.of(daemon).await;
+        let generation = daemon.generation();
+        Snapshot {
+            shards: sum_up(answers, &mut self.last),
+            fitness: daemon.edge.fitness(generation.topology()),
+            generation,
+            requests: daemon.edge.requests(),
+            events: daemon.log.counts(),
+            lines_lost: daemon.log.lost(),
+            ends,
+            reloads: daemon.reload_tally(),
+            draining: daemon.is_draining(),
+            process: ProcessFigures::now(),
+            started: self.started,
+        }
+    }
+}
