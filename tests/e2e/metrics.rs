@@ -338,3 +338,68 @@ pub(crate) async fn an_address_that_is_taken_is_served_when_it_is_free_and_a_rel
     tokio::time::timeout(SOON, gone).await.unwrap();
     world.stop().await;
 }
+
+/// A file that is shipped.
+fn shipped(name: &str) -> String {
+    let file = format!("{}/config/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[test]
+fn the_shipped_alerts_and_dashboard_name_metrics_and_reasons_that_exist() {
+    let families = sipward::observe::metrics::FAMILIES;
+    let is_family = |name: &str| families.iter().any(|family| family.name == name);
+    let dashboard = shipped("grafana.json");
+    let _: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    let alerts = shipped("alerts.yml");
+    for text in [&dashboard, &alerts, &shipped("alerts.test.yml")] {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let named = words.filter(|it| it.starts_with("sipward_") || it.starts_with("process_"));
+        for name in named {
+            let base = name.strip_suffix("_bucket").unwrap_or(name);
+            assert!(is_family(base), "{name}");
+        }
+    }
+    // The reasons of a certificate with a listed name: every one of a decision but those of none, and of a client.
+    let (_, rest) = alerts.split_once("outcome=\"refused\",reason=~\"").unwrap();
+    let listed: Vec<_> = rest.split('"').next().unwrap().split('|').collect();
+    let all = sipward::reason::TrustReason::ALL.iter();
+    let others = [
+        "no_certificate",
+        "chain_too_long",
+        "chain_too_large",
+        "malformed_certificate",
+        "too_many_names",
+        "no_usable_name",
+        "not_in_topology",
+        "accepted",
+    ];
+    let of_peers: Vec<_> = all
+        .map(|reason| reason.code())
+        .filter(|code| !others.contains(code) && !code.starts_with("client_certificate"))
+        .collect();
+    assert_eq!(listed, of_peers);
+}
+
+#[test]
+fn promtool_takes_the_shipped_alerts_and_they_fire_when_they_should() {
+    let Some(promtool) = program("promtool") else {
+        return;
+    };
+    for arguments in [
+        ["check", "rules", "alerts.yml"],
+        ["test", "rules", "alerts.test.yml"],
+    ] {
+        let output = Command::new(&promtool)
+            .args(arguments)
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config"))
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
+    }
+}
