@@ -3,8 +3,8 @@
 use super::demo;
 use super::output::in_one;
 use super::{
-    Exit, bindings, check, connections, crls, deny, drain, explain, kick, plan, probe, reload, run,
-    status, upgrade,
+    Exit, bindings, calls, check, connections, crls, deny, drain, explain, kick, plan, probe,
+    refusals, reload, run, status, upgrade,
 };
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -29,6 +29,10 @@ enum Command {
     Status(status::StatusCommand),
     /// List the live connections of the running daemon
     Connections(connections::ConnectionsCommand),
+    /// List the calls that are up or ring in the running daemon
+    Calls(calls::CallsCommand),
+    /// Show what the running daemon has refused lately, and how often for which reason
+    Refusals(refusals::RefusalsCommand),
     /// List the registered clients of the running daemon, and where each is reached
     Bindings(bindings::BindingsCommand),
     /// Make the running daemon load its topology again, and show the result
@@ -71,6 +75,8 @@ pub fn main() -> ExitCode {
         }),
         Command::Status(status) => in_one(|out| status.run(out)),
         Command::Connections(connections) => in_one(|out| connections.run(out)),
+        Command::Calls(calls) => in_one(|out| calls.run(out)),
+        Command::Refusals(refusals) => in_one(|out| refusals.run(out)),
         Command::Bindings(bindings) => in_one(|out| bindings.run(out)),
         Command::Reload(reload) => in_one(|out| reload.run(out)),
         Command::Explain(explain) => in_one(|out| explain.run(out)),

@@ -3,6 +3,7 @@
 use super::output::plain;
 use crate::daemon::control::Denial;
 use crate::topology::{duration, show_moment};
+use serde_json::Value;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -36,6 +37,17 @@ pub(super) fn refused_until(denial: &Denial) -> String {
     let until = denial.until.map(show_moment).unwrap_or_default();
     let who = plain(&denial.party.to_string());
     format!("{who} is refused until {until}")
+}
+
+/// A field of an object as text; nothing where it is missing.
+///
+/// For rows that are lines of the log: which fields a line has depends on its event.
+pub(super) fn field(of: &Value, key: &str) -> String {
+    match of.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
 }
 
 /// Says how many rows are left off, and how to see them.

@@ -5,6 +5,7 @@
 //! it. What goes wrong is printed to standard error, so that standard output is the answer or nothing.
 
 pub mod bindings;
+pub mod calls;
 pub mod check;
 mod command_line;
 pub mod connections;
@@ -22,6 +23,7 @@ mod output;
 pub mod plan;
 pub mod probe;
 pub mod reasons;
+pub mod refusals;
 pub mod reload;
 pub mod run;
 pub mod status;

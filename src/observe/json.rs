@@ -1,9 +1,10 @@
 //! An event as one line of JSON, for programs.
+use super::call_record::CallRecord;
 use super::event::Event;
 use super::keys::FieldKey;
 use super::prefix::{level_word, timestamp};
 use super::text::{FIELD_BYTES, acts_on_reader, bounded, bounded_list, is_plain, lossy};
-use super::value::Value;
+use super::value::{FieldGroup, Value};
 use crate::sip::{write_decimal, write_ip};
 use serde::ser::Serialize as _;
 use std::io;
@@ -30,6 +31,40 @@ pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
         json_value(key, value, out);
     });
     out.push(b'}');
+}
+
+/// The same as a value, for whoever asks for events that were.
+pub(super) fn value(at: SystemTime, event: &Event) -> serde_json::Value {
+    let mut line = Vec::new();
+    write(at, event, &mut line);
+    // It is JSON, which the tests of lines hold.
+    serde_json::from_slice(&line).unwrap_or_default()
+}
+
+/// What an operator sees of a call that is up.
+impl CallRecord {
+    /// Its fields by the keys of the log, bounded and escaped as in a line.
+    pub fn into_json(self: Box<Self>) -> serde_json::Value {
+        object(&self)
+    }
+}
+
+/// A group of fields as an object.
+///
+/// Not on the way of a line: an operator asks for it.
+fn object(group: &impl FieldGroup) -> serde_json::Value {
+    let mut text = b"{".to_vec();
+    group.write_all(&mut |key, value| {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        text.push(b'"');
+        text.extend_from_slice(key.name.as_bytes());
+        text.extend_from_slice(b"\":");
+        json_value(key, value, &mut text);
+    });
+    text.push(b'}');
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
 /// A value with its bound, in quotes where JSON wants them.

@@ -4,6 +4,7 @@ use super::event::{Event, EventKind};
 use super::limits::{LineLimits, left_of_window};
 use super::memory::MemoryLog;
 use super::queue::{LineQueue, LogGuard};
+use super::refusals::{self, RefusalRing, is_refusal};
 use super::sink::Sink;
 use super::writer::now;
 use crate::reason::Reason;
@@ -20,12 +21,15 @@ pub struct Log {
     queue: LineQueue,
     /// The counters of all recorders, for whoever sums them.
     all: Arc<Mutex<Vec<Arc<Counters>>>>,
+    /// The same of what they have refused lately.
+    rings: Arc<Mutex<Vec<Arc<RefusalRing>>>>,
 }
 
 /// The recorder of one shard: it stays on one thread, and takes no lock and shares no counter with others.
 pub struct ShardLog {
     queue: LineQueue,
     counters: Arc<Counters>,
+    refusals: Arc<RefusalRing>,
     limits: RefCell<LineLimits>,
     /// A window owes a sum: somebody must come back when it is over, because no further event may come to write it.
     owes_sums: Arc<Notify>,
@@ -36,6 +40,7 @@ impl ShardLog {
         Self {
             queue,
             counters: Arc::default(),
+            refusals: Arc::default(),
             limits: RefCell::default(),
             owes_sums: Arc::default(),
         }
@@ -46,6 +51,10 @@ impl ShardLog {
         let at = now();
         // In this order: a count must not depend on what the log shows.
         self.counters.add(event.kind(), event.reason());
+        // Before the limits, which a flood of one kind uses up.
+        if is_refusal(event.kind()) {
+            self.refusals.keep(at, &event);
+        }
         let mut limits = self.limits.borrow_mut();
         let owed = limits.owes_sums;
         let admitted = limits.admit(&event, at);
@@ -120,6 +129,7 @@ impl Log {
         let recorder = ShardLog::new(queue.clone());
         Self {
             all: Arc::new(Mutex::new(vec![Arc::clone(&recorder.counters)])),
+            rings: Arc::new(Mutex::new(vec![Arc::clone(&recorder.refusals)])),
             recorder: Arc::new(Mutex::new(recorder)),
             queue,
         }
@@ -129,6 +139,7 @@ impl Log {
     pub fn for_shard(&self) -> ShardLog {
         let recorder = ShardLog::new(self.queue.clone());
         locked(&self.all).push(Arc::clone(&recorder.counters));
+        locked(&self.rings).push(Arc::clone(&recorder.refusals));
         recorder
     }
 
@@ -141,6 +152,11 @@ impl Log {
     /// answer for it.
     pub fn counts(&self) -> Counts {
         Counts::sum(locked(&self.all).iter().map(|counters| &**counters))
+    }
+
+    /// What was refused lately by any recorder, the newest first, as the lines of the log.
+    pub fn refusals(&self) -> Vec<serde_json::Value> {
+        refusals::latest(locked(&self.rings).iter().map(|ring| &**ring))
     }
 
     /// Writes the sums of suppressed events whenever a window is over; runs for ever.

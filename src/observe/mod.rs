@@ -25,6 +25,7 @@ mod memory;
 pub mod metrics;
 mod prefix;
 mod queue;
+mod refusals;
 mod requests;
 mod sink;
 mod table;

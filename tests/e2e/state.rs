@@ -1,5 +1,5 @@
 //! What the running daemon shows of its state: who is connected and registered, bounded, and harmless on a terminal.
-use crate::harness::{SOON, World};
+use crate::harness::{SOON, World, hangs_up};
 use serde_json::{Value, json};
 use sipward_lab::Server;
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE};
@@ -252,5 +252,59 @@ async fn who_does_not_read_an_answer_costs_the_daemon_nothing_and_loses_it() {
         let mut reply = String::new();
         let _ = stream.read_to_string(&mut reply);
         assert!(reply.is_empty() || reply.ends_with('\n'));
+    }
+}
+
+#[tokio::test]
+async fn calls_are_listed_while_they_ring_and_while_they_are_up_and_refusals_with_who_sent_them() {
+    let world = World::new().await;
+    let (alice, _) = world.registered("alice").await;
+    let (_, none) = world.edge.command_text(&["calls"]).await;
+    assert_eq!(none, "no calls\n");
+    let invite = alice.invite("sip:bob@contoso.test").send().await.unwrap();
+    let got = world.fe01.expect("INVITE").await.unwrap();
+    let rings = world.edge.command(&["calls"]).await.1;
+    assert_eq!(rings["rows"][0]["answered"], false, "{rings}");
+    let mut there = world.fe01.accept(&got).await.unwrap();
+    let ok = alice.answer(&invite, 200).await.unwrap();
+    let _dialog = alice.ack(&invite, &ok).await.unwrap();
+    world.fe01.expect("ACK").await.unwrap();
+    let up = world.edge.command(&["calls"]).await.1;
+    let call = &up["rows"][0];
+    assert_eq!(
+        (&call["answered"], &up["up"]),
+        (&json!(true), &json!(1)),
+        "{up}"
+    );
+    assert_eq!(call["to_peer"], "fe01.contoso.test");
+    assert!(call["from"].to_string().contains("alice"), "{call}");
+    assert!(call.get("ended_by").is_none());
+    let (code, page) = world.edge.command_text(&["calls"]).await;
+    assert!(
+        code == Some(0) && page.contains("fe01.contoso.test"),
+        "{page}"
+    );
+    hangs_up(&world.fe01, &mut there, &alice).await;
+    world.logged("call_ended", |_| true).await;
+    assert_eq!(world.edge.command(&["calls"]).await.1["rows"], json!([]));
+    // A From of somebody else's is refused, with an escape sequence in its name.
+    let (_, none) = world.edge.command_text(&["refusals"]).await;
+    assert_eq!(none, "nothing was refused\n");
+    let hostile = alice.message("sip:bob@contoso.test", "x");
+    let hostile = hostile
+        .set("From", "<sip:eve@fabrikam.test>;tag=1")
+        .header("User-Agent", "a\u{9b}2J\u{202e}b");
+    let sent = hostile.send().await.unwrap();
+    alice.answer(&sent, 403).await.unwrap();
+    let refused = world.refused("from_not_allowed").await;
+    let (code, refusals) = world.edge.command(&["refusals"]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(refusals["latest"], json!([refused]), "as in the log");
+    assert_eq!(refusals["counts"][0]["count"], 1);
+    for arguments in [&["refusals"][..], &["refusals", "--json"]] {
+        let (_, text) = world.edge.command_text(arguments).await;
+        assert!(text.contains("from_not_allowed"), "{text}");
+        let acts = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!text.contains(acts), "{text:?}");
     }
 }

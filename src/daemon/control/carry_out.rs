@@ -70,6 +70,8 @@ impl ControlContext {
                 Reply::DrainClients(self.drain_clients(*cancel).await?)
             }
             Request::Upgrade { program } => Reply::Upgrade(self.upgrade(program.clone()).await?),
+            Request::Calls { limit } => Reply::Calls(self.calls(*limit).await?),
+            Request::Refusals {} => Reply::Refusals(self.refusals()),
             Request::Kick { what, for_s } => {
                 let time = for_s.map(Duration::from_secs);
                 Reply::Kick(self.kick(what, time, uid).await?)
@@ -98,6 +100,7 @@ fn concerns_both(request: &Request, is_done: bool) -> bool {
         Request::Status {}
         | Request::Connections { .. }
         | Request::Bindings { .. }
+        | Request::Calls { .. }
         | Request::Kick { .. }
         | Request::Inventory {} => true,
         Request::CrlsForget { .. } | Request::Deny { .. } | Request::AdmitAgain { .. } => is_done,
@@ -108,6 +111,7 @@ fn concerns_both(request: &Request, is_done: bool) -> bool {
         | Request::DrainClients { .. }
         | Request::Upgrade { .. }
         | Request::Denials {}
+        | Request::Refusals {}
         | Request::Crls {} => false,
     }
 }
@@ -125,6 +129,8 @@ fn joined(
         | Request::Drain {}
         | Request::DrainClients { .. }
         | Request::Upgrade { .. }
+        | Request::Calls { .. }
+        | Request::Refusals {}
         | Request::Kick { .. }
         | Request::Deny { .. }
         | Request::Denials {}
@@ -145,6 +151,11 @@ fn joined(
             // Of a connection by its number only the process that has it knows whose it is.
             own.denied = own.denied.or(other.denied);
             Ok(Reply::Kick(own))
+        }
+        (Ok(Reply::Calls(mut own)), Reply::Calls(mut other)) => {
+            own.rows.append(&mut other.rows);
+            own.up += other.up;
+            Ok(Reply::Calls(own))
         }
         (Ok(Reply::Deny(mut own)), Reply::Deny(other)) => {
             own.connections += other.connections;

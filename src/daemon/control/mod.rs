@@ -22,6 +22,7 @@ mod past_decision;
 mod place;
 mod protocol;
 mod refusal;
+mod refusals;
 mod reload;
 mod server;
 mod status;
@@ -43,6 +44,7 @@ pub use past_decision::PastDecision;
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{Reply, Request};
 pub use refusal::ControlRefusal;
+pub use refusals::{LatestRefusals, ListedCalls};
 pub use status::{DaemonStatus, EventCount, LastDown, ListenerStatus, PeerStatus};
 
 pub(super) use context::{ControlContext, Sinks, SupervisorCommand};

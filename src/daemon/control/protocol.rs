@@ -7,6 +7,7 @@ use super::inventory::Inventory;
 use super::kick::Kicked;
 use super::listing::usual_rows;
 use super::refusal::ControlRefusal;
+use super::refusals::{LatestRefusals, ListedCalls};
 use super::status::DaemonStatus;
 use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
@@ -69,6 +70,14 @@ pub enum Request {
         #[serde(default)]
         program: Option<PathBuf>,
     },
+    /// The calls that are up or ring.
+    Calls {
+        /// At most so many.
+        #[serde(default = "usual_rows")]
+        limit: usize,
+    },
+    /// What was refused lately.
+    Refusals {},
     /// Close connections.
     Kick {
         /// A connection's number or remote address and port; or an address, a network, a peer's FQDN or a user for all
@@ -122,6 +131,8 @@ impl Request {
             Self::Bindings { .. } => "bindings",
             Self::DrainClients { .. } => "drain_clients",
             Self::Upgrade { .. } => "upgrade",
+            Self::Calls { .. } => "calls",
+            Self::Refusals {} => "refusals",
             Self::Kick { .. } => "kick",
             Self::Deny { .. } => "deny",
             Self::Denials {} => "denials",
@@ -138,6 +149,7 @@ impl Request {
         match self {
             Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
             Self::Connections { .. } | Self::Bindings { .. } | Self::Denials {} => false,
+            Self::Calls { .. } | Self::Refusals {} => false,
             Self::Reload {}
             | Self::Drain {}
             | Self::DrainClients { .. }
@@ -167,6 +179,10 @@ pub enum Reply {
     DrainClients(DrainingClients),
     /// To `upgrade`.
     Upgrade(Upgraded),
+    /// To `calls`.
+    Calls(ListedCalls),
+    /// To `refusals`.
+    Refusals(LatestRefusals),
     /// To `kick`.
     Kick(Kicked),
     /// To `deny`.

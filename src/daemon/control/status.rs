@@ -143,7 +143,7 @@ impl ControlContext {
 }
 
 /// What the log has counted so far. The counters are read where they are, so this waits for no shard.
-fn event_counts(log: &Log) -> Vec<EventCount> {
+pub(super) fn event_counts(log: &Log) -> Vec<EventCount> {
     let counts = log.counts();
     let counts = counts.iter().map(|(event, reason, count)| EventCount {
         event: event.row().name.to_owned(),

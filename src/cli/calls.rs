@@ -1,0 +1,90 @@
+//! `sipward calls`: who talks with whom now, and since when.
+//!
+//! What the call's line in the log will say when it ends, as far as it is known; media go past this node, so nothing is
+//! said of them.
+use super::Exit;
+use super::listing::{PATIENCE, field, span};
+use super::output::{counted, show};
+use super::table::{Table, number, text};
+use super::target::{Target, unexpected};
+use crate::daemon::control::{ListedCalls, Reply, Request};
+use serde_json::Value;
+use std::io::{self, Write};
+
+/// The command with its arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CallsCommand {
+    /// At most so many calls of each process, the oldest first, and never more than 10000
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
+    pub limit: usize,
+    /// The daemon
+    #[command(flatten)]
+    pub target: Target,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl CallsCommand {
+    /// Asks and writes the answer to `out`.
+    ///
+    /// # Errors
+    /// No daemon answers.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
+        let request = Request::Calls { limit: self.limit };
+        let Reply::Calls(calls) = self.target.ask(&request, PATIENCE)? else {
+            return Err(unexpected());
+        };
+        Ok(show(&calls, self.json, out, page)?)
+    }
+}
+
+/// A row for each call: both sides, what it goes through, and how long it is up.
+fn page(calls: &ListedCalls, out: &mut dyn Write) -> io::Result<()> {
+    if calls.rows.is_empty() {
+        return writeln!(out, "no calls");
+    }
+    let mut table = Table::new([
+        text("FROM"),
+        text("TO"),
+        text("STATE"),
+        text("SINCE"),
+        text("COMES FROM"),
+        text("GOES TO"),
+        number("CONNECTION"),
+        number("TO CONNECTION"),
+        text("CALL-ID"),
+    ]);
+    // Rows are the log's own objects: a later version may have more fields.
+    for call in &calls.rows {
+        let is_up = call["answered"] == true;
+        // A side without a peer is a client.
+        let to = match field(call, "to_peer") {
+            peer if peer.is_empty() && call["to_client"] == true => "client".to_owned(),
+            peer => peer,
+        };
+        let from = match field(call, "from_peer") {
+            peer if peer.is_empty() => "client".to_owned(),
+            peer => peer,
+        };
+        table.row([
+            field(call, "from"),
+            field(call, "to"),
+            if is_up { "up" } else { "rings" }.to_owned(),
+            span(call["since_s"].as_u64().unwrap_or_default()),
+            from,
+            to,
+            field(call, "connection"),
+            field(call, "to_connection"),
+            field(call, "call_id"),
+        ]);
+    }
+    table.write(out)?;
+    // Those that ring are not counted by the node: each shard knows its own.
+    let shown = calls.rows.iter();
+    let shown = shown.filter(|call| call["answered"] == Value::Bool(true));
+    match calls.up.saturating_sub(shown.count()) {
+        0 => Ok(()),
+        more => writeln!(out, "{} more: a higher --limit", counted(more, "call")),
+    }
+}

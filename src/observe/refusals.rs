@@ -1,0 +1,89 @@
+//! The latest refusals of each recorder, kept for an operator who asks: those whose line a limit has suppressed too.
+use super::event::{Event, EventKind};
+use super::json;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// How many each recorder keeps, and how many an operator sees of all.
+pub(super) const KEPT: usize = 200;
+
+/// What a recorder has refused lately.
+///
+/// Behind a lock that only refusals take, and the reader for as long as it takes to copy them: no relayed message meets
+/// it.
+#[derive(Debug, Default)]
+pub(super) struct RefusalRing(Mutex<VecDeque<(SystemTime, Event)>>);
+
+/// Whether an event is the refusal of something that came in.
+pub(super) fn is_refusal(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::HandshakeRefused | EventKind::RequestRefused | EventKind::BindingRefused
+    )
+}
+
+impl RefusalRing {
+    /// Keeps one; the oldest makes room.
+    pub(super) fn keep(&self, at: SystemTime, event: &Event) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Never more, so that a flood costs no memory.
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((at, event.clone()));
+    }
+
+    /// All that is kept, the oldest first.
+    fn all(&self) -> Vec<(SystemTime, Event)> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().cloned().collect()
+    }
+}
+
+/// The latest of several recorders as their lines in JSON, the newest first.
+pub(super) fn latest<'r>(rings: impl Iterator<Item = &'r RefusalRing>) -> Vec<Value> {
+    // Copied out of one ring after the other: no recorder waits for the work below.
+    let mut all: Vec<_> = rings.flat_map(RefusalRing::all).collect();
+    all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    all.truncate(KEPT);
+    let lines = all.iter().map(|(at, event)| json::value(*at, event));
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Log;
+    use crate::reason::MessageReason;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn the_latest_are_kept_whether_they_had_a_line_or_not_and_the_newest_comes_first() {
+        let (log, memory) = Log::memory();
+        let shard = log.for_shard();
+        for number in 0..1_000u16 {
+            let event = Event::BindingRefused {
+                reason: MessageReason::BindingsFull.into(),
+                remote: Some(SocketAddr::from(([192, 0, 2, 1], number))),
+            };
+            if number % 2 == 0 {
+                shard.record(event)
+            } else {
+                log.record(event)
+            }
+        }
+        let latest = log.refusals();
+        assert_eq!(latest.len(), KEPT);
+        assert!(memory.events().len() < KEPT, "limited");
+        assert_eq!(latest[0]["event"], "binding_refused");
+        assert_eq!(latest[0]["reason"], "bindings_full");
+        let ports: Vec<&str> = latest
+            .iter()
+            .map(|it| it["remote"].as_str().unwrap())
+            .collect();
+        assert!(ports.contains(&"192.0.2.1:999") && ports.contains(&"192.0.2.1:998"));
+        assert!(!ports.contains(&"192.0.2.1:500"));
+    }
+}
