@@ -16,6 +16,7 @@ mod forecast;
 mod http;
 mod letting_go;
 mod loading;
+mod log_file;
 mod maintenance;
 mod named_path;
 mod node;

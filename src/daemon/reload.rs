@@ -75,7 +75,7 @@ impl Daemon {
             .await
             .map_err(|error| vec![error.to_string()])?;
         let before = self.serve_generation(&generation);
-        self.log.configure(*generation.topology().log());
+        self.log.configure(generation.topology().log());
         // A large file takes a while to compare, and the one before to be taken apart.
         // After it serves: the comparison is for the report only.
         let at_start = self.at_start.clone();

@@ -6,6 +6,7 @@ use super::control::{
 };
 use super::error::DaemonError;
 use super::loading::load;
+use super::log_file;
 use super::node::Daemon;
 use super::reload_report::{ReloadReport, ReloadResult};
 use super::signals::{Pulse, Stop, notify};
@@ -42,8 +43,8 @@ const FOR_SHARDS: Duration = Duration::from_secs(5);
 /// How long the end waits for the state directory: a disk that hangs must not hold up a stop.
 const LAST_SAVE: Duration = Duration::from_secs(5);
 
-/// Serves the topology until SIGTERM or SIGINT. SIGHUP reloads; a second SIGTERM does not wait for the drain. Whatever
-/// happens is in the log on standard error, a start that fails as the event `start_refused`.
+/// Serves the topology until SIGTERM or SIGINT. SIGHUP reloads, SIGUSR1 opens the log's file anew; a second SIGTERM does
+/// not wait for the drain. Whatever happens is in the log, a start that fails as the event `start_refused`.
 ///
 /// # Errors
 /// A topology that cannot be used, or sockets that cannot be had; after the start nothing ends it but a signal.
@@ -57,7 +58,7 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
     let (settings, queue, generation) = match load(path, 1) {
         Ok(generation) => {
             let topology = generation.topology();
-            let (settings, queue) = (*topology.log(), topology.limits().log_queue);
+            let (settings, queue) = (topology.log().clone(), topology.limits().log_queue);
             (settings, queue, Ok(generation))
         }
         // A file with faults does not say how lines look.
@@ -67,7 +68,12 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         }
     };
     // The guard goes last: lines that wait are written before the process ends.
-    let (log, _guard) = Log::start(settings, queue, Sink::Stderr);
+    let (sink, generation) = match log_file::sink(&settings) {
+        Ok(sink) => (sink, generation),
+        // Why it does not start must be said somewhere.
+        Err(error) => (Sink::standard(), generation.and(Err(error.into()))),
+    };
+    let (log, _guard) = Log::start(&settings, queue, sink);
     // From now on what libraries log comes the same way.
     log.gather_library_logs();
     // One thread: it supervises, and carries no message.
@@ -87,6 +93,8 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         let outcome = runtime.block_on(async {
             // Before anything is promised: a signal that arrives during start-up is not lost.
             let signals = (signal(SignalKind::hangup())?, Stop::new()?);
+            let reopen = signal(SignalKind::user_defined1())?;
+            tokio::spawn(log_file::reopen_at(reopen, settings.file, log.clone()));
             let started = match former {
                 Some(former) => take_over(path, generation, sockets?, former, &log).await?,
                 None => start(path, generation, sockets?, &log)?,

@@ -81,6 +81,16 @@ events! {
         detail: String => detail,
     }
 
+    /// SIGUSR1 has asked for a log file that is opened anew: this is the first line in it, or in the one of before if there
+    /// is a `reason`
+    log_reopened => LogReopened {
+        INFO, WARN if |reason| reason.is_some(), "it failed";
+        Operator; "times that the log file was to be opened anew";
+        file: PathBuf => file,
+        reason: Option<Reason> => reason,
+        detail: Option<String> => detail,
+    }
+
     /// somebody used the control socket for something that changes the daemon
     control_request => ControlRequest {
         INFO, WARN if |reason| reason.is_some(), "it was refused";

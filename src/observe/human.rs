@@ -1,9 +1,9 @@
 //! An event as an aligned line for a terminal.
 use super::event::Event;
 use super::prefix::{level_word, timestamp};
-use super::text::{FIELD_BYTES, acts_on_reader, bounded, bounded_list, has_own_lines, lossy};
+use super::text::{FIELD_BYTES, bounded, bounded_list, escaped, has_own_lines, lossy};
 use super::value::Value;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 /// Appends the event's line without its last newline; the items of `details` follow it, one indented line each.
@@ -31,7 +31,7 @@ pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
         let _ = match value {
             Value::List(items) if has_own_lines(key) => bounded_list(key, items)
                 .iter()
-                .try_for_each(|item| write!(below, "\n    {}", Escaped(item))),
+                .try_for_each(|item| write!(below, "\n    {}", escaped(item))),
             Value::List(items) => {
                 let items: Vec<String> = bounded_list(key, items)
                     .iter()
@@ -58,21 +58,6 @@ fn word(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{}\"", Escaped(&escaped))
-}
-
-/// Text with every character that [`acts_on_reader`] written as its code point.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '\n' => f.write_str("\\n"),
-            '\r' => f.write_str("\\r"),
-            '\t' => f.write_str("\\t"),
-            c if acts_on_reader(c) => write!(f, "{}", c.escape_unicode()),
-            c => f.write_char(c),
-        })
-    }
+    let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", escaped(&quoted))
 }

@@ -148,7 +148,7 @@ keys! {
     details: "what changed, what waits for a restart, or every fault; `forecast`: time and kind of everything that ends";
     served.json_only(): "what a handshake with each of this node's listeners found after the reload";
     // CRLs.
-    file: "the CRL's file, or the URI that it was fetched from";
+    file: "the CRL's file, or the URI that it was fetched from; `log_reopened`: the log's file";
     uri: "the distribution point";
     issuer: "the CRL's issuer";
     revoked: "certificates that the CRL lists";

@@ -113,7 +113,7 @@ async fn write_in_time(owes_sums: &Notify, write: impl Fn() -> bool) {
 
 impl Log {
     /// Starts the writer thread; `queue` events may wait for it. When the system starts no thread, every line is dropped.
-    pub fn start(settings: LogSettings, queue: usize, sink: Sink) -> (Self, LogGuard) {
+    pub fn start(settings: &LogSettings, queue: usize, sink: Sink) -> (Self, LogGuard) {
         let (queue, guard) = LineQueue::start(settings, queue, sink);
         (Self::new(queue), guard)
     }
@@ -172,8 +172,13 @@ impl Log {
     }
 
     /// A reload may change the settings. The queue keeps its size.
-    pub fn configure(&self, settings: LogSettings) {
+    pub fn configure(&self, settings: &LogSettings) {
         self.queue.configure(settings);
+    }
+
+    /// Has the lines that follow written there, and those before where they belong. `false`: the queue is full.
+    pub fn continue_in(&self, sink: Sink) -> bool {
+        self.queue.continue_in(sink)
     }
 
     /// Lines that nobody will read, since the start.

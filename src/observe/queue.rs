@@ -35,7 +35,7 @@ pub struct LogGuard {
 
 impl LineQueue {
     /// Starts the writer thread; `length` events may wait for it. When the system starts no thread, every line is dropped.
-    pub(super) fn start(settings: LogSettings, length: usize, sink: Sink) -> (Self, LogGuard) {
+    pub(super) fn start(settings: &LogSettings, length: usize, sink: Sink) -> (Self, LogGuard) {
         let (sender, receiver) = sync_channel(length.max(1));
         // Nothing is ever sent on this one: its sender lives as long as the thread, which is how the guard hears of the end.
         let (alive, ended) = sync_channel::<()>(0);
@@ -79,9 +79,17 @@ impl LineQueue {
     }
 
     /// A reload may change the settings. The queue keeps its length.
-    pub(super) fn configure(&self, settings: LogSettings) {
+    pub(super) fn configure(&self, settings: &LogSettings) {
         if let Self::Writer(_, shared) = self {
             shared.configure(settings);
+        }
+    }
+
+    /// Has the writer go on with another sink, behind what is queued.
+    pub(super) fn continue_in(&self, sink: Sink) -> bool {
+        match self {
+            Self::Writer(queue, _) => queue.try_send(Queued::Sink(sink)).is_ok(),
+            Self::Memory(_) => true,
         }
     }
 

@@ -1,20 +1,52 @@
-//! Where lines go: standard error, or anything that can be written to.
+//! Where lines go: standard error, the journal of systemd, a file, or anything that can be written to.
+use super::journal::Journal;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// Who may read a log file: its owner and its group, since it says who calls whom.
+const MODE: u32 = 0o640;
 
 /// Where lines go.
 pub enum Sink {
     /// Standard error.
     Stderr,
+    /// The same, which the journal reads line by line: each begins with its level (sd-daemon(3)).
+    Prefixed,
+    /// The journal of systemd, an entry for each event.
+    Journal(Journal),
+    /// A file that lines are added to.
+    File(File),
     /// Anything else that can be written to (tests, the demo).
     Writer(Box<dyn Write + Send>),
 }
 
 impl Sink {
+    /// What standard error is: a stream of the journal gets entries with fields, if the journal takes them.
+    pub fn standard() -> Self {
+        let stream = std::env::var("JOURNAL_STREAM").ok();
+        if !stream.is_some_and(|stream| is_stderr(&stream)) {
+            return Self::Stderr;
+        }
+        Journal::connect(Path::new(super::journal::SOCKET)).map_or(Self::Prefixed, Self::Journal)
+    }
+
+    /// A file, made if there is none; what it holds stays.
+    ///
+    /// # Errors
+    /// It cannot be made or written to.
+    pub fn file(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let options = options.append(true).create(true).mode(MODE);
+        Ok(Self::File(options.open(path)?))
+    }
+
     /// Whether a person reads there: what `auto` goes by.
     pub(super) fn is_terminal(&self) -> bool {
         match self {
             Self::Stderr => io::stderr().is_terminal(),
-            Self::Writer(_) => false,
+            Self::Prefixed | Self::Journal(_) | Self::File(_) | Self::Writer(_) => false,
         }
     }
 
@@ -24,8 +56,11 @@ impl Sink {
         while !rest.is_empty() {
             // Locked for each write only: another thread's panic message must come through between two batches.
             let taken = match self {
-                Self::Stderr => io::stderr().write(rest),
+                Self::Stderr | Self::Prefixed => io::stderr().write(rest),
+                Self::File(file) => file.write(rest),
                 Self::Writer(writer) => writer.write(rest),
+                // It takes entries, one at a time.
+                Self::Journal(_) => Ok(0),
             };
             // A signal is no failure. Everything else is: what is left is counted as lost, and the next flush tries again.
             match taken {
@@ -40,4 +75,13 @@ impl Sink {
         }
         bytes.len()
     }
+}
+
+/// Whether standard error is the stream that systemd has named, `device:inode` (systemd.exec(5)): a process that was
+/// started by a service with another standard error has inherited the variable.
+fn is_stderr(stream: &str) -> bool {
+    let named = stream.split_once(':');
+    let named = named.and_then(|(device, inode)| Some((device.parse().ok()?, inode.parse().ok()?)));
+    let own = std::fs::metadata("/proc/self/fd/2");
+    own.is_ok_and(|own| named == Some((own.dev(), own.ino())))
 }

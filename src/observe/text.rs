@@ -21,6 +21,24 @@ pub(crate) fn acts_on_reader(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Text with every character that [`acts_on_reader`] written as its code point.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(acts_on_reader) {
+        return text.into();
+    }
+    let mut written = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            '\t' => written.push_str("\\t"),
+            c if acts_on_reader(c) => written.extend(c.escape_unicode()),
+            c => written.push(c),
+        }
+    }
+    written.into()
+}
+
 /// Bytes that a character takes in JSON, at most.
 fn cost(c: char) -> usize {
     match c {

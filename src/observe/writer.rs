@@ -1,9 +1,11 @@
 //! The thread that turns queued events into lines and hands them to the sink.
 use super::event::Event;
+use super::journal::priority;
 use super::limits::{LineLimits, left_of_window};
 use super::line::{self, LineFormat};
 use super::sink::Sink;
 use crate::topology::{LogFormat, LogSettings};
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
@@ -43,6 +45,8 @@ pub(super) struct WriterState {
 pub(super) enum Queued {
     /// An event, and when it was recorded: its line may be written much later.
     Event(SystemTime, Event),
+    /// Go on with this sink.
+    Sink(Sink),
     /// Look at [`WriterState::closing`].
     Wake,
 }
@@ -63,7 +67,7 @@ impl WriterState {
     }
 
     /// Takes the format over from the settings.
-    pub(super) fn configure(&self, settings: LogSettings) {
+    pub(super) fn configure(&self, settings: &LogSettings) {
         let json = match settings.format {
             LogFormat::Json => true,
             LogFormat::Human => false,
@@ -144,6 +148,13 @@ impl Writer {
             };
             // Before the event: the lines that are missing were recorded before it.
             self.add_dropped();
+            if let Queued::Sink(sink) = entry {
+                // What was recorded before belongs to the file of before.
+                self.flush();
+                self.sink = sink;
+                self.torn = false;
+                continue;
+            }
             if let Queued::Event(at, event) = entry {
                 self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
                 let admitted = self.limits.admit_for_node(&event, at - GATHERING);
@@ -182,6 +193,22 @@ impl Writer {
     /// Adds the event's line; `stands_for` lines are lost if it is. A batch is handed over when it is large, and whenever
     /// nothing waits any more: few system calls under load, and no delay without.
     fn add(&mut self, at: SystemTime, event: &Event, stands_for: u64) {
+        if let Sink::Journal(journal) = &mut self.sink {
+            // An entry each: the journal has no lines.
+            line::write(self.shared.format(), at, event, &mut self.lines);
+            if !journal.send(event, self.lines.trim_ascii_end()) {
+                // A `log_dropped` stands for lines that are counted as lost already.
+                let is_own = !matches!(event, Event::LogDropped { .. });
+                self.shared
+                    .lost
+                    .fetch_add(u64::from(is_own), Ordering::Relaxed);
+                self.shared.dropped.fetch_add(stands_for, Ordering::Relaxed);
+            }
+            return self.lines.clear();
+        }
+        if matches!(self.sink, Sink::Prefixed) {
+            let _ = write!(self.lines, "<{}>", priority(event.level()));
+        }
         line::write(self.shared.format(), at, event, &mut self.lines);
         self.ends.push((self.lines.len(), stands_for));
         if self.lines.len() >= BATCH_BYTES {

@@ -21,6 +21,10 @@ reasons! {
         StartFailed "start_failed" (was "internal")
             check: "`details` of the event: what the system said",
             remedy: "fix what it names, such as a limit of threads or open files",
+        /// the file of `[log] file` cannot be opened anew; lines go on where they went
+        LogFileFailed "log_file_failed"
+            check: "`detail` of the event: what the system said; the directory's owner and mode",
+            remedy: "give the daemon's user the directory, then send SIGUSR1 again",
         /// an [[expect]] of the topology does not hold: the decision on its certificate is another one
         ExpectationFailed "expectation_failed"
             check: "sipward check FILE prints the decision; sipward explain --cert PEM shows every step",

@@ -1,16 +1,17 @@
 //! The difference between two topologies in words, for the log of a reload: each section by the rows of its keys.
+use super::Topology;
 use super::keys::admin::RawAdmin;
 use super::keys::boundary::RawBoundary;
 use super::keys::dns::RawDns;
 use super::keys::http::RawHttp;
 use super::keys::identity::RawIdentity;
 use super::keys::listener::RawListener;
+use super::keys::log::RawLog;
 use super::keys::node::RawNode;
 use super::keys::peer::RawPeer;
 use super::keys::pool::RawPool;
 use super::keys::trust::RawTrust;
 use super::keys::{Compared, differences};
-use super::{LogSettings, Topology};
 use std::collections::{HashMap, HashSet};
 
 // The words of one key are made where the key is declared. What is here is the walk: which sections
@@ -46,7 +47,7 @@ impl Topology {
         // What the section changes for home and federated peers shows at each peer that it concerns.
         let (old, new) = (&self.boundary, &newer.boundary);
         lines.extend(changed::<RawBoundary>("boundary", old, new));
-        lines.extend(changed::<LogSettings>("log", &self.log, &newer.log));
+        lines.extend(changed::<RawLog>("log", &self.log, &newer.log));
         // Not from the rows: the key of the section is a path, and what matters is what the file holds.
         lines.extend(token_keys(self, newer));
         lines.extend(changed::<RawAdmin>("admin", &self.admin, &newer.admin));

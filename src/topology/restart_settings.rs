@@ -2,6 +2,7 @@
 //! file.
 use super::keys::admin::RawAdmin;
 use super::keys::listener::RawListener;
+use super::keys::log::RawLog;
 use super::keys::node::RawNode;
 use super::keys::{Compare, Compared, Effect};
 use super::{Accept, Limits, Topology};
@@ -93,6 +94,7 @@ impl Topology {
             all.extend(port);
         }
         all.extend(facts::<Limits>("limits.", &(), &self.limits));
+        all.extend(facts::<RawLog>("log.", &(), &self.log));
         all.extend(facts::<RawAdmin>("admin.", &(), &self.admin));
         RestartSettings(all.into_iter().collect())
     }

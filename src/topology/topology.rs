@@ -50,7 +50,7 @@ impl Topology {
             pools: Vec::new(),
             dns: DnsSettings::default(),
             limits: Limits::default(),
-            log: self.log,
+            log: self.log.clone(),
             tokens: TokenSettings::default(),
             admin: self.admin.clone(),
             http: HttpSettings::default(),

@@ -1,9 +1,14 @@
 //! The log: every line is one JSON event whatever a message holds, and no body or key is ever in it.
+use crate::harness::observed::Observed;
 use crate::harness::tls::connect;
 use crate::harness::{Edge, Lab, SOON, World, lines_and_sums, message_passes};
 use sipward::daemon::control::{Reply, Request};
 use sipward_lab::EventLog;
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
@@ -223,4 +228,74 @@ async fn a_client_that_sends_many_requests_that_are_relayed_costs_few_lines_and_
     let of_zoe = zoe.wire().local().to_string();
     let seen = log.named("request_relayed").into_iter();
     assert_eq!(seen.filter(|e| e["remote"] == *of_zoe).count(), 1);
+}
+
+#[tokio::test]
+pub(crate) async fn a_log_file_is_opened_anew_at_a_signal_and_a_lost_directory_is_said() {
+    let lab = Lab::new();
+    let logs = lab.site.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let file = logs.join("sipward.log");
+    let mut topology = lab
+        .site
+        .topology(&[("fe01.contoso.test", ([127, 0, 0, 1], 9).into())], None);
+    topology
+        .section("[log]")
+        .raw("format", "\"json\"")
+        .raw("file", &format!("{:?}", file.to_str().unwrap()));
+    let path = lab
+        .site
+        .write("topology.toml", &topology.to_toml())
+        .unwrap();
+    let runtime = lab.site.path().to_str().unwrap();
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_sipward"))
+        .args(["run", path.to_str().unwrap()])
+        .env("RUNTIME_DIRECTORY", runtime)
+        .spawn()
+        .unwrap();
+    let id = daemon.id().to_string();
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.unwrap().success());
+    };
+    let has = async |path: &Path, what: &str| {
+        let is_there = || std::fs::read_to_string(path).is_ok_and(|text| text.contains(what));
+        tokio::time::timeout(SOON, async {
+            while !is_there() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .unwrap_or_else(|_| panic!("no {what} in {}", path.display()));
+    };
+    has(&file, "\"ready\"").await;
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    // As logrotate does it: the file is moved, and the daemon hears of it.
+    let rotated = logs.join("sipward.log.1");
+    std::fs::rename(&file, &rotated).unwrap();
+    signal("USR1");
+    has(&file, "\"log_reopened\"").await;
+    assert!(
+        !std::fs::read_to_string(&rotated)
+            .unwrap()
+            .contains("log_reopened")
+    );
+    // Without its directory lines go on where they went.
+    let elsewhere = lab.site.path().join("elsewhere");
+    std::fs::rename(&logs, &elsewhere).unwrap();
+    signal("USR1");
+    has(&elsewhere.join("sipward.log"), "\"log_file_failed\"").await;
+    Observed::of_thread().add("log_file_failed");
+    signal("TERM");
+    assert!(daemon.wait().unwrap().success());
+    has(&elsewhere.join("sipward.log"), "\"stopped\"").await;
+    // A file that cannot be had is no start.
+    let (code, log) = Edge::refuses_to_start(&path);
+    assert_eq!(code, Some(70));
+    let refused = log.named("start_refused");
+    assert!(
+        refused[0]["details"].to_string().contains("[log] file"),
+        "{refused:?}"
+    );
 }

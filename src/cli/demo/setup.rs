@@ -101,8 +101,10 @@ impl DemoSetup {
             requests: LogRequests::All,
             identities: LogIdentities::Full,
             format: LogFormat::Json,
+            file: None,
         };
-        let (events, log_guard) = Log::start(settings, 8_192, Sink::Writer(Box::new(log.writer())));
+        let (events, log_guard) =
+            Log::start(&settings, 8_192, Sink::Writer(Box::new(log.writer())));
         // The daemon itself, on the same kind of file as an operator writes: nothing of it is replaced or
         // left out.
         let daemon =

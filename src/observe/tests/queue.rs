@@ -12,6 +12,7 @@ const JSON: LogSettings = LogSettings {
     requests: LogRequests::Calls,
     identities: LogIdentities::Full,
     format: LogFormat::Json,
+    file: None,
 };
 
 /// A sink that a test can hold shut, break and read.
@@ -90,7 +91,7 @@ fn ready(generation: u64) -> Event {
 #[test]
 fn the_end_of_the_log_writes_what_is_queued_in_order() {
     let sink = TestSink::default();
-    let (queue, guard) = LineQueue::start(JSON, 2000, sink.boxed());
+    let (queue, guard) = LineQueue::start(&JSON, 2000, sink.boxed());
     (0..1000).for_each(|n| queue.push(now(), ready(n)));
     drop(guard);
     let numbers: Vec<_> = sink
@@ -105,7 +106,7 @@ fn the_end_of_the_log_writes_what_is_queued_in_order() {
 fn a_full_queue_never_blocks_and_the_exact_loss_is_said() {
     let sink = TestSink::default();
     sink.change(|state| state.shut = true);
-    let (queue, guard) = LineQueue::start(JSON, 8, sink.boxed());
+    let (queue, guard) = LineQueue::start(&JSON, 8, sink.boxed());
     queue.push(now(), ready(0));
     sink.wait(|state| state.waiting);
     (1..=100).for_each(|n| queue.push(now(), ready(n)));
@@ -124,7 +125,7 @@ fn a_full_queue_never_blocks_and_the_exact_loss_is_said() {
 fn what_fills_the_queue_pushes_no_warning_out() {
     let sink = TestSink::default();
     sink.change(|state| state.shut = true);
-    let (queue, guard) = LineQueue::start(JSON, 16, sink.boxed());
+    let (queue, guard) = LineQueue::start(&JSON, 16, sink.boxed());
     queue.push(now(), ready(0));
     sink.wait(|state| state.waiting);
     (1..=100).for_each(|n| queue.push(now(), ready(n)));
@@ -144,7 +145,7 @@ fn what_fills_the_queue_pushes_no_warning_out() {
 fn the_loss_is_said_without_another_event() {
     let sink = TestSink::default();
     sink.change(|state| state.shut = true);
-    let (queue, _guard) = LineQueue::start(JSON, 1, sink.boxed());
+    let (queue, _guard) = LineQueue::start(&JSON, 1, sink.boxed());
     queue.push(now(), ready(0));
     sink.wait(|state| state.waiting);
     queue.push(now(), ready(1));
@@ -157,7 +158,7 @@ fn the_loss_is_said_without_another_event() {
 fn lines_that_the_sink_did_not_take_whole_are_counted() {
     let sink = TestSink::default();
     sink.change(|state| state.shut = true);
-    let (queue, guard) = LineQueue::start(JSON, 100, sink.boxed());
+    let (queue, guard) = LineQueue::start(&JSON, 100, sink.boxed());
     queue.push(now(), ready(0));
     sink.wait(|state| state.waiting);
     (1..=10).for_each(|n| queue.push(now(), ready(n)));
@@ -186,7 +187,7 @@ fn lines_that_the_sink_did_not_take_whole_are_counted() {
 fn a_sink_that_blocks_for_ever_does_not_hold_up_the_end() {
     let sink = TestSink::default();
     sink.change(|state| state.shut = true);
-    let (queue, guard) = LineQueue::start(JSON, 4, sink.boxed());
+    let (queue, guard) = LineQueue::start(&JSON, 4, sink.boxed());
     (0..50).for_each(|n| queue.push(now(), ready(n)));
     drop(guard);
     sink.change(|state| state.shut = false);
@@ -195,8 +196,8 @@ fn a_sink_that_blocks_for_ever_does_not_hold_up_the_end() {
 #[test]
 fn the_format_can_change_while_it_runs() {
     let sink = TestSink::default();
-    let (queue, guard) = LineQueue::start(JSON, 10, sink.boxed());
-    queue.configure(LogSettings {
+    let (queue, guard) = LineQueue::start(&JSON, 10, sink.boxed());
+    queue.configure(&LogSettings {
         format: LogFormat::Human,
         ..JSON
     });
@@ -211,7 +212,7 @@ fn the_format_can_change_while_it_runs() {
 
 #[test]
 fn a_handle_that_outlives_the_writer_does_nothing() {
-    let (queue, guard) = LineQueue::start(JSON, 10, TestSink::default().boxed());
+    let (queue, guard) = LineQueue::start(&JSON, 10, TestSink::default().boxed());
     drop(guard);
     queue.push(now(), ready(1));
 }

@@ -79,6 +79,16 @@ fn pool(called: &str, peers: Vec<(PeerRef, u16)>) -> Pool {
     }
 }
 
+/// Every request has a line.
+fn log_settings() -> LogSettings {
+    LogSettings {
+        requests: LogRequests::All,
+        identities: LogIdentities::Full,
+        format: LogFormat::Json,
+        file: None,
+    }
+}
+
 /// Two home servers in one pool, one partner, two domains.
 pub(super) fn topology() -> Topology {
     let peer = |fqdn: &str, kind, domains: &[&str]| Peer {
@@ -150,11 +160,7 @@ pub(super) fn topology() -> Topology {
         pools: Vec::new(),
         dns: crate::topology::DnsSettings::default(),
         limits: crate::topology::Limits::default(),
-        log: LogSettings {
-            requests: LogRequests::All,
-            identities: LogIdentities::Full,
-            format: LogFormat::Json,
-        },
+        log: log_settings(),
         tokens: TokenSettings::default(),
         admin: crate::topology::AdminSettings::default(),
         http: crate::topology::HttpSettings::default(),

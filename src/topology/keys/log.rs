@@ -1,6 +1,7 @@
 //! The keys of `[log]`.
-use super::key::ValueType;
-use super::{keys, words};
+use super::key::{TEXT, ValueType};
+use super::{Compare, ShownValue, Text, keys, words};
+use std::path::PathBuf;
 
 words! {
     /// `[log] requests`.
@@ -35,9 +36,8 @@ words! {
 }
 
 keys! {
-    /// `[log]`.
-    #[derive(Clone, Copy, Debug)]
-    pub struct LogSettings compares (), LogSettings {
+    /// `[log]` as it is written.
+    pub(crate) struct RawLog compares (), LogSettings {
         requests: LogRequests = default(LogRequests::Calls), ValueType::Word(LogRequests::WORDS), reload,
             "Which requests make a line. `\"all\"`: all. `\"calls\"`: INVITE, BYE, REGISTER and every refusal. `\"refused\"`: \
              refusals only.";
@@ -48,5 +48,41 @@ keys! {
         format: LogFormat = default(LogFormat::Auto), ValueType::Word(LogFormat::WORDS), reload,
             "How a line looks. `\"json\"`: JSON lines. `\"human\"`: for a terminal. `\"auto\"`: human on a terminal, JSON \
              otherwise.";
+        file: Option<Text> = optional("standard error, or systemd's journal"), TEXT, restart,
+            "A file for the lines, made if it is missing, mode 0640. SIGUSR1 opens it anew, for a program that rotates it."
+            => Compare::Value(|(), log| {
+                log.file.as_ref().map_or(ShownValue::Absent, |path| ShownValue::text(&path.display()))
+            });
+    }
+}
+
+/// `[log]`: what is written, how, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Which requests have a line.
+    pub requests: LogRequests,
+    /// How it names users.
+    pub identities: LogIdentities,
+    /// How it looks.
+    pub format: LogFormat,
+    /// Where it goes; `None`: to standard error, or to systemd's journal.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for LogSettings {
+    /// As if the section were empty.
+    fn default() -> Self {
+        let RawLog {
+            requests,
+            identities,
+            format,
+            ..
+        } = RawLog::default();
+        Self {
+            requests,
+            identities,
+            format,
+            file: None,
+        }
     }
 }

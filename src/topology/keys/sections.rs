@@ -8,7 +8,7 @@ use super::identity::RawIdentity;
 use super::key::Key;
 use super::limits::Limits;
 use super::listener::RawListener;
-use super::log::LogSettings;
+use super::log::RawLog;
 use super::node::RawNode;
 use super::peer::RawPeer;
 use super::pool::RawPool;
@@ -106,7 +106,7 @@ sections! {
     sibling: Vec<Spanned<RawSibling>> = Any RawSibling;
     dns: RawDns = Optional RawDns;
     limits: Limits = Optional Limits;
-    log: LogSettings = Optional LogSettings;
+    log: RawLog = Optional RawLog;
     tokens: Option<RawTokens> = Optional RawTokens;
     admin: RawAdmin = Optional RawAdmin;
     http: RawHttp = Optional RawHttp;

@@ -9,8 +9,8 @@ use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
 use crate::topology::keys::sibling::RawSibling;
 use crate::topology::{
-    Accept, CertificateFacts, DnsName, Domain, Listener, Node, Peer, PeerIndex, PeerKind,
-    TokenSettings, Topology, TopologyReason, TrustSet, above,
+    Accept, CertificateFacts, DnsName, Domain, Listener, LogSettings, Node, Peer, PeerIndex,
+    PeerKind, TokenSettings, Topology, TopologyReason, TrustSet, above,
 };
 use std::collections::HashSet;
 use toml::Spanned;
@@ -81,6 +81,12 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     check_siblings(&raw.sibling, node.as_ref(), &tokens, loading);
     let admin = admin::load(&raw.admin, loading);
     let http = http::load(&raw.http, loading);
+    let log = LogSettings {
+        requests: raw.log.requests,
+        identities: raw.log.identities,
+        format: raw.log.format,
+        file: raw.log.file.as_ref().map(|text| loading.path(text)),
+    };
     let dns = dns::load(&raw.dns, loading);
     // With all entries that could name a set at hand.
     check_trust_used(&trusts, &peers, &listeners, loading);
@@ -99,7 +105,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         pools: pools.into_iter().collect::<Option<_>>()?,
         dns,
         limits: raw.limits.clone(),
-        log: raw.log,
+        log,
         tokens,
         admin,
         http,

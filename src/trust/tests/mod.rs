@@ -155,6 +155,7 @@ impl World {
                 requests: LogRequests::Calls,
                 identities: LogIdentities::Full,
                 format: LogFormat::Json,
+                file: None,
             },
             tokens: TokenSettings::default(),
             admin: crate::topology::AdminSettings::default(),

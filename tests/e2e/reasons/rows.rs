@@ -147,6 +147,7 @@ runs![
 ;
     crate::policy::a_client_that_does_not_come_back_is_430_half_a_minute_after_it_has_gone,
     crate::crl_fetch::a_revocation_at_the_distribution_point_ends_the_connection_and_outlives_a_reload,
+    crate::log::a_log_file_is_opened_anew_at_a_signal_and_a_lost_directory_is_said,
     crate::keep_alives::a_peer_that_leaves_a_ping_unanswered_is_dead_and_connected_to_anew,
     crate::overload::at_twice_the_load_every_bye_succeeds_and_new_calls_are_refused,
     crate::siblings::a_sibling_has_no_rights_of_its_own,
