@@ -2,7 +2,9 @@
 use super::clock;
 use super::handle::Edge;
 use super::shard::Shard;
+use crate::proxy::LinkId;
 use crate::reason::ConnectionReason;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -10,8 +12,8 @@ use std::rc::Rc;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-/// How often is looked which connections of peers have become idle.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often is looked which connections of peers have been silent since: an ACK, which nobody answers, may follow what has passed.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What a new process gets of the edge.
 pub struct Handed {
@@ -78,7 +80,9 @@ impl Edge {
 impl Shard {
     async fn leave_peers(&self, end: Instant) {
         self.stop.cancel();
+        let mut looked: HashMap<LinkId, (u64, u64)> = HashMap::new();
         loop {
+            let before = std::mem::take(&mut looked);
             // Anew each time: peers may connect again as long as handshakes end.
             let peers: Vec<_> = self
                 .all_connections()
@@ -90,7 +94,10 @@ impl Shard {
             }
             for peer in peers {
                 // A close cuts nothing off but what the peer sends in this very moment, which it repeats elsewhere.
-                if self.core.borrow().is_idle(peer.id) {
+                let passed = (peer.messages_in.get(), peer.messages_out.get());
+                looked.insert(peer.id, passed);
+                let is_silent = before.get(&peer.id) == Some(&passed);
+                if is_silent && self.core.borrow().is_idle(peer.id) {
                     peer.close(ConnectionReason::Drain);
                 }
             }

@@ -6,11 +6,15 @@
 use super::clock;
 use super::connection::Connection;
 use super::handle::Edge;
+use super::inbox::ShardMessage;
 use super::shard::Shard;
+use crate::proxy::LinkId;
 use crate::reason::ConnectionReason;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// How often the clients are counted again: some go by themselves, and new ones may come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,6 +35,8 @@ impl Edge {
         self.heed_calls(patience).await;
         let begun = self.each(patience, move |shard| {
             shard.core.borrow_mut().refuse_new(refuses);
+            // Who does not refuse has handed over.
+            shard.core.borrow_mut().retire(!refuses);
             shard.let_go(over);
             shard.clients().count()
         });
@@ -53,6 +59,7 @@ impl Edge {
     pub async fn keep_clients(&self, patience: Duration) -> Option<usize> {
         let kept = self.each(patience, |shard| {
             shard.core.borrow_mut().refuse_new(false);
+            shard.core.borrow_mut().retire(false);
             shard.letting_go.set(shard.letting_go.get() + 1);
             shard.clients().count()
         });
@@ -95,6 +102,10 @@ impl Shard {
 
     /// Until another order comes; clients that come meanwhile go too.
     async fn let_all_go(self: Rc<Self>, mut pace: Pace, number: u64) {
+        // What is under way at the end has the time of a stop.
+        let latest = pace.end + self.limits().drain;
+        // Messages of those who were due at the last look.
+        let mut looked: HashMap<LinkId, (u64, u64)> = HashMap::new();
         while self.letting_go.get() == number {
             let now = clock::now();
             // All of them, since an order holds for a second only: somebody may have begun a call.
@@ -108,6 +119,7 @@ impl Shard {
             }
             left.sort_by_key(|c| self.importance(c));
             let look = now + LOOK;
+            let before = std::mem::take(&mut looked);
             let mut count = self.clients().count();
             for connection in left.into_iter().take(due) {
                 let at = pace.next(count).max(pace.last);
@@ -119,8 +131,12 @@ impl Shard {
                     return;
                 }
                 pace.last = at;
-                // It has a request under way: it keeps its place in the pace, and goes with a later look.
-                if clock::now() < pace.end && !self.core.borrow().is_idle(connection.id) {
+                // Something may follow what has just passed, such as the ACK of an answer: who was not silent since the last
+                // look keeps its place in the pace, and goes with a later one.
+                let passed = (connection.messages_in.get(), connection.messages_out.get());
+                looked.insert(connection.id, passed);
+                let is_silent = before.get(&connection.id) == Some(&passed);
+                if clock::now() < latest && (!is_silent || self.is_busy(&connection).await) {
                     continue;
                 }
                 connection.close(ConnectionReason::LetGo);
@@ -128,6 +144,27 @@ impl Shard {
             }
             tokio::time::sleep_until(look.max(clock::now() + TICK).into()).await;
         }
+    }
+
+    /// Whether a close would cut an answer off that is under way, here or in a shard that has sent to it.
+    async fn is_busy(&self, connection: &Connection) -> bool {
+        if !self.core.borrow().is_idle(connection.id) {
+            return true;
+        }
+        let (used_by, id) = (connection.used_by.get(), connection.id);
+        for shard in (0..64u8).filter(|s| used_by & (1 << s) != 0 && *s != self.shared.index) {
+            let (reply, answer) = oneshot::channel();
+            let ask = move |other: &Rc<Self>| {
+                // Who asks waits.
+                let _ = reply.send(other.core.borrow().is_idle(id));
+            };
+            self.send_to(shard, ShardMessage::Run(Box::new(ask)));
+            // A shard that has ended has nothing under way.
+            if answer.await == Ok(false) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The order in which clients go: who has a call, or something else under way, comes last; else the longest silent first.

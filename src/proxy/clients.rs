@@ -227,7 +227,10 @@ impl Environment {
         };
         let is_lost = matches!(found, Found::WaitUntil(_)) && self.directory.knows(id);
         let taken = self.taken.by(id, self.now).filter(|key| plan.asks(*key));
-        let sibling = taken.or(plan.named.filter(|_| !is_lost));
+        // Nobody comes back to a process that accepts no more.
+        let successor = self.links.other_process();
+        let successor = successor.filter(|key| is_lost && self.is_retired && plan.asks(*key));
+        let sibling = taken.or(successor).or(plan.named.filter(|_| !is_lost));
         sibling.map_or(Carrier::This, Carrier::Sibling)
     }
 

@@ -86,6 +86,7 @@ impl Core {
                 transactions: 0,
                 draining: None,
                 tally: setup.tally,
+                is_retired: false,
                 names: setup.names,
                 tables,
             },
@@ -130,6 +131,11 @@ impl Core {
         if self.env.draining != Some(Drain::Stop) {
             self.env.draining = refuses.then_some(Drain::Clients);
         }
+    }
+
+    /// Another process of this node accepts in place of this one, or no longer: clients that are lost come back there.
+    pub fn retire(&mut self, is_retired: bool) {
+        self.env.is_retired = is_retired;
     }
 
     /// Transactions that still owe an answer.

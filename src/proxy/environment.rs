@@ -77,6 +77,8 @@ pub(crate) struct Environment {
     pub(crate) draining: Option<Drain>,
     /// Where requests are counted.
     pub(crate) tally: Arc<RequestTally>,
+    /// Another process of this node accepts.
+    pub(crate) is_retired: bool,
 }
 
 /// Why nothing new is taken.

@@ -92,11 +92,33 @@ fn a_phone_between_the_two_is_waited_for_by_whichever_was_asked() {
     });
 }
 
+/// Nobody would learn of its loss: what has no answer does not wait for a phone where that does not come back.
+#[test]
+fn an_ack_at_the_old_process_follows_its_phone_to_the_new_one() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(OLD);
+        let cores = pair.nodes[OLD].cores.iter_mut();
+        cores.for_each(|core| core.retire(true));
+        pair.sends(OLD, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[OLD].expect(phone, "INVITE");
+        pair.answers(OLD, phone, &called, 200);
+        let dialog = route_of(&pair.nodes[OLD].pick(pair.homes[OLD], "SIP/2.0 200"));
+        pair.nodes[OLD].lose(phone);
+        let (phone, _) = pair.phone(NEW);
+        pair.sends(OLD, &request("ACK", &dialog, "z9hG4bK1a"));
+        pair.nodes[NEW].expect(phone, "ACK");
+    });
+}
+
 /// A client that was gone long before is not waited for.
 #[test]
 fn what_neither_has_is_gone_at_once() {
     each(|mut pair| {
         let (phone, path) = pair.phone(OLD);
+        pair.nodes[OLD]
+            .cores
+            .iter_mut()
+            .for_each(|core| core.retire(true));
         pair.nodes[OLD].lose(phone);
         pair.pass(31 * SECOND);
         pair.nodes[OLD].reasons();
