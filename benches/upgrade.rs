@@ -1,0 +1,485 @@
+//! Upgrades under calls, with a ledger: no connect refused, no call lost, and one final answer for every request.
+//!
+//! `cargo bench --bench upgrade -- [--upgrades 20] [--pairs 100] [--handover 5s] [--hold 4000]`
+//!
+//! Pairs of phones call each other through the node and a home server, one call after the other. They come back when their
+//! connection is closed, register, and go on with the call that they are in; a request whose connection was closed before
+//! its answer is repeated, as RFC 3261 §8.1.3.1 leaves it to the user agent, and counted. A prober connects all the time.
+//! Meanwhile the program is upgraded to itself again and again, each time as soon as the process before is gone.
+
+use sipward_lab::site::{EDGE, HOME, Site};
+use sipward_lab::{
+    Client, Dialog, EdgeTarget, HomeServer, LabError, Received, Registrar, Server, ServerSpec,
+    SipMessage, Transcript, trust_only,
+};
+use std::collections::HashMap;
+use std::error::Error;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// What any step may end with.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a user agent waits for an answer, or for the ACK of one: 64 times T1 (RFC 3261 §17.1.1.2), and a little.
+const TRANSACTION: Duration = Duration::from_secs(35);
+/// Between two connects of the prober.
+const PROBE: Duration = Duration::from_millis(5);
+
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// What is counted.
+#[derive(Default)]
+struct Ledger {
+    /// Calls that were answered and hung up, each with its ACK and its BYE at the far side.
+    calls: AtomicU64,
+    lost: AtomicU64,
+    requests: AtomicU64,
+    answers: AtomicU64,
+    /// Requests that were sent again, since their connection was closed before an answer.
+    repeated: AtomicU64,
+    /// Requests with another final answer than 200.
+    refused: AtomicU64,
+    connects: AtomicU64,
+    connects_failed: AtomicU64,
+    reconnects: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// A phone that comes back.
+struct Phone {
+    face: EdgeTarget,
+    user: String,
+    client: Client,
+    ledger: Arc<Ledger>,
+}
+
+impl Phone {
+    async fn new(face: &EdgeTarget, user: String, ledger: &Arc<Ledger>) -> Outcome<Self> {
+        let client = Self::connect(face, &user, ledger).await?;
+        let mut phone = Self {
+            face: face.clone(),
+            user,
+            client,
+            ledger: Arc::clone(ledger),
+        };
+        phone.register().await?;
+        Ok(phone)
+    }
+
+    async fn connect(face: &EdgeTarget, user: &str, ledger: &Ledger) -> Outcome<Client> {
+        ledger.connects.fetch_add(1, Relaxed);
+        // One of its own, or a run of minutes would be kept whole in each of them.
+        let face = EdgeTarget {
+            transcript: Transcript::new(),
+            ..face.clone()
+        };
+        let connected = Client::connect(&face, user, &format!("sip:{user}@{HOME}")).await;
+        if connected.is_err() {
+            ledger.connects_failed.fetch_add(1, Relaxed);
+        }
+        let client = connected?;
+        client.set_patience(TRANSACTION);
+        Ok(client)
+    }
+
+    async fn register(&mut self) -> Outcome<()> {
+        let answer = self.ask(|client| client.register().build()).await?;
+        match answer.message.status() {
+            Some(200) => Ok(()),
+            other => Err(format!("REGISTER was answered {other:?}").into()),
+        }
+    }
+
+    /// Back on a connection of its own, and registered.
+    async fn come_back(&mut self) -> Outcome<()> {
+        self.ledger.reconnects.fetch_add(1, Relaxed);
+        self.client = Self::connect(&self.face, &self.user, &self.ledger).await?;
+        Box::pin(self.register()).await
+    }
+
+    async fn ready(&mut self) -> Outcome<()> {
+        match self.client.wire().is_live() {
+            true => Ok(()),
+            false => self.come_back().await,
+        }
+    }
+
+    /// Sends a request and returns its final answer, on another connection if this one closes before it comes.
+    async fn ask(&mut self, make: impl Fn(&Client) -> SipMessage) -> Outcome<Received> {
+        self.ledger.requests.fetch_add(1, Relaxed);
+        let end = now() + PATIENCE;
+        loop {
+            let message = make(&self.client);
+            let is_register = message.method() == Some("REGISTER");
+            let answer = match self.client.draft(message).send().await {
+                Ok(sent) => tokio::select! {
+                    answer = self.client.final_answer(&sent) => answer,
+                    _ = self.client.wire().ended(PATIENCE) => {
+                        // It may have come just before.
+                        self.client.set_patience(Duration::from_millis(50));
+                        self.client.final_answer(&sent).await
+                    }
+                },
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(answer) => {
+                    self.ledger.answers.fetch_add(1, Relaxed);
+                    if answer.message.status() != Some(200) {
+                        self.ledger.refused.fetch_add(1, Relaxed);
+                    }
+                    return Ok(answer);
+                }
+                Err(error) if self.client.wire().is_live() || now() > end => {
+                    return Err(error.into());
+                }
+                Err(_) => {
+                    self.ledger.repeated.fetch_add(1, Relaxed);
+                    match is_register {
+                        true => {
+                            self.client =
+                                Self::connect(&self.face, &self.user, &self.ledger).await?;
+                        }
+                        false => Box::pin(self.come_back()).await?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// The request of this method and call that arrives, on whatever connection.
+    async fn expect(&mut self, method: &str, call: &str) -> Outcome<Received> {
+        let end = now() + PATIENCE;
+        let wanted = |m: &SipMessage| m.method() == Some(method) && m.call_id() == call;
+        loop {
+            let got = tokio::select! {
+                biased;
+                got = self.client.expect_where(method, wanted) => got,
+                _ = self.client.wire().ended(PATIENCE) => {
+                    // It may have come just before.
+                    self.client.set_patience(Duration::from_millis(20));
+                    self.client.expect_where(method, wanted).await
+                }
+            };
+            match got {
+                Ok(got) => return Ok(got),
+                Err(error) if now() > end => return Err(error.into()),
+                Err(_) => self.ready().await?,
+            }
+        }
+    }
+}
+
+/// One side asks in the dialog, and the other one answers 200.
+async fn within(
+    from: &mut Phone,
+    dialog: &mut Dialog,
+    to: &mut Phone,
+    method: &'static str,
+) -> Outcome<()> {
+    from.ready().await?;
+    dialog.cseq += 1;
+    // Repeated with the same number: it is one request.
+    let shown = Dialog {
+        cseq: dialog.cseq - 1,
+        ..dialog.clone()
+    };
+    let call = dialog.call_id.clone();
+    let answers = async {
+        let got = to.expect(method, &call).await?;
+        to.client.reply(&got, 200).await?;
+        Outcome::Ok(())
+    };
+    let asks = from.ask(|client| client.within(&mut shown.clone(), method).build());
+    let (answer, answered) = tokio::join!(asks, answers);
+    answered?;
+    match answer?.message.status() {
+        Some(200) => Ok(()),
+        other => Err(format!("{method} was answered {other:?}").into()),
+    }
+}
+
+/// One call, from its INVITE to its BYE.
+async fn call(caller: &mut Phone, callee: &mut Phone, hold: Duration) -> Outcome<()> {
+    caller.ready().await?;
+    callee.ready().await?;
+    let invite = caller
+        .client
+        .invite(&format!("sip:{}@{HOME}", callee.user))
+        .build();
+    let id = invite.call_id().to_owned();
+    let answers = async {
+        let got = callee.expect("INVITE", &id).await?;
+        Outcome::Ok(callee.client.accept(&got).await?)
+    };
+    let (ok, of_callee) = tokio::join!(caller.ask(|_| invite.clone()), answers);
+    let (ok, mut of_callee) = (ok?, of_callee?);
+    let mut of_caller = Dialog::caller(&invite, &ok.message)?;
+    let mut ack = SipMessage::request("ACK", &of_caller.target);
+    ack.push("Via", invite.header("via").unwrap_or_default());
+    ack.set(
+        "Via",
+        &format!("{}a", invite.header("via").unwrap_or_default()),
+    );
+    ack.push("Max-Forwards", "70");
+    for route in &of_caller.routes {
+        ack.push("Route", route);
+    }
+    ack.push("From", &of_caller.local);
+    ack.push("To", &of_caller.remote);
+    ack.push("Call-ID", &of_caller.call_id);
+    ack.push("CSeq", "1 ACK");
+    caller.ready().await?;
+    caller.client.draft(ack).send().await?;
+    callee.expect("ACK", &id).await?;
+    tokio::time::sleep(hold / 2).await;
+    // The far side's numbers are its own.
+    of_callee.cseq = 100;
+    within(callee, &mut of_callee, caller, "INFO").await?;
+    tokio::time::sleep(hold / 2).await;
+    within(caller, &mut of_caller, callee, "BYE").await
+}
+
+/// Two phones that call each other until the end.
+async fn pair(number: usize, face: EdgeTarget, ledger: Arc<Ledger>, hold: Duration) -> Outcome<()> {
+    let mut one = Phone::new(&face, format!("a{number}"), &ledger).await?;
+    let mut other = Phone::new(&face, format!("b{number}"), &ledger).await?;
+    while !ledger.stop.load(Relaxed) {
+        match call(&mut one, &mut other, hold).await {
+            Ok(()) => ledger.calls.fetch_add(1, Relaxed),
+            Err(error) => {
+                let text = error.to_string();
+                let line = text.lines().next().unwrap_or_default();
+                eprintln!("call of pair {number}: {line}");
+                ledger.lost.fetch_add(1, Relaxed)
+            }
+        };
+        std::mem::swap(&mut one, &mut other);
+    }
+    Ok(())
+}
+
+/// Connects and shakes hands all the time.
+async fn probe(face: EdgeTarget, ledger: Arc<Ledger>) -> Result<(), LabError> {
+    while !ledger.stop.load(Relaxed) {
+        ledger.connects.fetch_add(1, Relaxed);
+        if let Err(error) = Client::connect(&face, "prober", &format!("sip:prober@{HOME}")).await {
+            eprintln!("connect: {error}");
+            ledger.connects_failed.fetch_add(1, Relaxed);
+        }
+        tokio::time::sleep(PROBE).await;
+    }
+    Ok(())
+}
+
+/// The running node: the process that was started here, and those that followed it.
+struct Node {
+    child: Child,
+    log: PathBuf,
+    socket: PathBuf,
+    pid: u32,
+}
+
+impl Node {
+    fn start(topology: &Path, directory: &Path) -> Outcome<Self> {
+        let log = directory.join("sipward.log");
+        let child = Command::new(env!("CARGO_BIN_EXE_sipward"))
+            .arg("run")
+            .arg(topology)
+            .env("RUNTIME_DIRECTORY", directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(
+                fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(&log)?,
+            )
+            .spawn()?;
+        let pid = child.id();
+        Ok(Self {
+            child,
+            log,
+            socket: directory.join("control.sock"),
+            pid,
+        })
+    }
+
+    /// The events of this name.
+    fn events(&self, name: &str) -> Outcome<Vec<serde_json::Value>> {
+        let text = fs::read_to_string(&self.log)?;
+        let events = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        Ok(events
+            .filter(|event: &serde_json::Value| event.get("event").is_some_and(|it| it == name))
+            .collect())
+    }
+
+    async fn wait(&self, name: &str, count: usize) -> Outcome<()> {
+        let end = now() + 5 * PATIENCE;
+        while self.events(name)?.len() < count {
+            if now() > end {
+                return Err(format!("the log waited in vain for {name}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Returns how long the command took.
+    async fn upgrade(&mut self) -> Outcome<Duration> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));
+        command
+            .args(["upgrade", "--json", "--socket"])
+            .arg(&self.socket);
+        let began = now();
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let took = began.elapsed();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        let upgraded: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let pid = upgraded.get("pid").and_then(serde_json::Value::as_u64);
+        self.pid = u32::try_from(pid.ok_or("no pid in the answer")?)?;
+        Ok(took)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // The latest process, and the one that was started here if that still runs: by their numbers.
+        let _ = Command::new("kill")
+            .args(["-s", "TERM", &self.pid.to_string()])
+            .status();
+        if self.pid != self.child.id() {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn main() -> Outcome<()> {
+    let mut options: HashMap<String, String> = HashMap::new();
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    while let Some(name) = words.next() {
+        options.insert(name, words.next().ok_or("an option has no value")?);
+    }
+    let number = |name: &str, default: usize| match options.get(name) {
+        Some(text) => text.parse(),
+        None => Ok(default),
+    };
+    let (upgrades, pairs) = (number("--upgrades", 20)?, number("--pairs", 100)?);
+    let hold = Duration::from_millis(u64::try_from(number("--hold", 4000)?)?);
+    let handover = options.get("--handover").map_or("5s", String::as_str);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(upgrades, pairs, hold, handover))
+}
+
+async fn run(upgrades: usize, pairs: usize, hold: Duration, handover: &str) -> Outcome<()> {
+    let site = Site::new()?;
+    let (roots, transcript) = (trust_only(&[&site.enterprise])?, Transcript::new());
+    let fqdn = format!("fe01.{HOME}");
+    let identity = site.enterprise.server(&fqdn)?;
+    let spec = ServerSpec {
+        party: "fe01",
+        fqdn: &fqdn,
+        aor: &format!("sip:{fqdn}"),
+        identity: &identity,
+        roots: &roots,
+        transcript: &transcript,
+        listen: None,
+    };
+    let server = Server::start(&spec).await?;
+    let mut topology = site.topology(&[(&fqdn, server.address())], None);
+    topology.section("[limits]").text("handover", handover);
+    topology.section("[log]").text("requests", "calls");
+    let file = site.write("topology.toml", &topology.to_toml())?;
+    let home = HomeServer::start(server, &Registrar::default(), &[HOME], true);
+    let mut node = Node::start(&file, site.path())?;
+    node.wait("control_listening", 1).await?;
+    let listening = node.events("listening")?;
+    let address = listening
+        .first()
+        .and_then(|it| it.get("address")?.as_str()?.parse().ok());
+    let address: SocketAddr = address.ok_or("no address in the log")?;
+    home.set_edge(address, EDGE);
+    let face = EdgeTarget {
+        address,
+        name: EDGE.to_owned(),
+        roots,
+        transcript,
+    };
+    let ledger = Arc::new(Ledger::default());
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..pairs {
+        tasks.spawn(pair(number, face.clone(), Arc::clone(&ledger), hold));
+    }
+    let prober = tokio::spawn(probe(face, Arc::clone(&ledger)));
+    let began = now();
+    let mut took = Vec::new();
+    for done in 0..upgrades {
+        took.push(node.upgrade().await?);
+        node.wait("former_gone", done + 1).await?;
+        eprintln!(
+            "upgrade {}: process {}, {} ms; {} calls so far",
+            done + 1,
+            node.pid,
+            took.last().map_or(0, Duration::as_millis),
+            ledger.calls.load(Relaxed)
+        );
+    }
+    let time = began.elapsed();
+    ledger.stop.store(true, Relaxed);
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    prober.await??;
+    report(&ledger, upgrades, time, &took)
+}
+
+/// Prints the ledger; an error if it does not balance.
+fn report(ledger: &Ledger, upgrades: usize, time: Duration, took: &[Duration]) -> Outcome<()> {
+    let of = |counter: &AtomicU64| counter.load(Relaxed);
+    let (calls, lost) = (of(&ledger.calls), of(&ledger.lost));
+    let rate = calls as f64 / time.as_secs_f64();
+    let longest = took.iter().max().map_or(0, Duration::as_millis);
+    println!(
+        "upgrades           {upgrades} in {:.1} s, the slowest command took {longest} ms",
+        time.as_secs_f64()
+    );
+    println!("calls              {calls} ({rate:.0}/s), lost {lost}");
+    let (requests, answers) = (of(&ledger.requests), of(&ledger.answers));
+    println!(
+        "requests           {requests}, final answers {answers}, of them not 200: {}",
+        of(&ledger.refused)
+    );
+    println!("repeated           {} after a close", of(&ledger.repeated));
+    println!(
+        "connects           {}, failed {}",
+        of(&ledger.connects),
+        of(&ledger.connects_failed)
+    );
+    println!("phones came back   {} times", of(&ledger.reconnects));
+    let balances = lost == 0
+        && requests == answers
+        && of(&ledger.refused) == 0
+        && of(&ledger.connects_failed) == 0
+        && calls > 0;
+    match balances {
+        true => Ok(()),
+        false => Err("the ledger does not balance".into()),
+    }
+}
