@@ -41,6 +41,8 @@ pub struct Selection {
 pub struct ListedConnection {
     /// Its number, as in the log.
     pub connection: u64,
+    /// The shard that owns it, from 0.
+    pub shard: u8,
     /// The peer's FQDN; `None`: a client.
     pub peer: Option<String>,
     /// The addresses of record whose bindings it holds.
@@ -122,6 +124,7 @@ fn listed_in(shard: &Rc<Shard>, selection: &Selection) -> RowPage<ListedConnecti
         let listener = connection.opened.listener();
         ListedConnection {
             connection: connection.number,
+            shard: connection.id.shard(),
             peer: connection.peer.as_deref().map(str::to_owned),
             users: users.map(|user| user.name().to_owned()).collect(),
             remote: connection.remote(),

@@ -187,8 +187,13 @@ async fn few_connections_gather_in_one_shard_before_the_next_gets_some() {
                 .unwrap();
             connections.push(accepted["connection"].as_u64().unwrap());
         }
-        // A connection's number begins with its shard.
-        let shards: Vec<u64> = connections.iter().map(|number| number >> 48).collect();
+        let (_, listed) = edge.command(&["connections", "--peer"]).await;
+        let rows = listed["rows"].as_array().unwrap();
+        let shard_of = |number: &u64| {
+            let row = rows.iter().find(|row| row["connection"] == *number);
+            row.unwrap()["shard"].as_u64().unwrap()
+        };
+        let shards: Vec<u64> = connections.iter().map(shard_of).collect();
         assert_eq!(shards, expected, "gather = {gather}");
     }
 }
