@@ -41,7 +41,7 @@ pub struct ExplainCommand {
     /// As what it is presented (default: inbound; outbound with --peer)
     #[arg(long = "as", value_name = "inbound|outbound", requires = "certificate", value_parser = direction)]
     pub direction: Option<Direction>,
-    /// The peer that is dialled (outbound), or that the certificate should speak for (inbound)
+    /// The peer that is dialled (outbound; a name in `covers` too), or that the certificate should speak for (inbound)
     #[arg(long, value_name = "FQDN", requires = "certificate")]
     pub peer: Option<String>,
     /// The listener that it is presented to (default: the first that asks for certificates); not with --peer
@@ -207,7 +207,7 @@ impl ExplainCommand {
         });
         let find = |name: &String| {
             let fqdn = DnsName::parse(name).ok();
-            let peer = fqdn.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn.as_str()));
+            let peer = fqdn.and_then(|fqdn| generation.topology().peer_or_covered(fqdn));
             peer.ok_or_else(|| ExplainError::UnknownPeer(name.clone()))
         };
         let named = self.peer.as_ref().map(find).transpose()?;
@@ -215,11 +215,12 @@ impl ExplainCommand {
         if let Some(listener) = self.asked_listener(direction, generation.topology())? {
             return Ok(explain_inbound(&chain, listener, &generation, at));
         }
+        // Inbound nobody is expected: the certificate itself shows which peer it is.
+        let named = named.filter(|_| direction == Direction::Outbound);
         let presented = Presented {
-            chain: &chain,
-            // Inbound nobody is expected: the certificate itself shows which peer it is.
-            expected: named.filter(|_| direction == Direction::Outbound),
-            staple: None,
+            expected: named.as_ref().map(|(peer, _)| *peer),
+            name: named.as_ref().and_then(|(_, name)| name.as_ref()),
+            ..Presented::inbound(&chain)
         };
         Ok(explain(&presented, direction, &generation, at))
     }

@@ -5,7 +5,7 @@ mod page;
 use super::Exit;
 use crate::daemon;
 use crate::edge::{ProbeAttempt, ProbeVerdict, probe};
-use crate::topology::Fault;
+use crate::topology::{DnsName, Fault};
 use rustls_pki_types::UnixTime;
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// What `sipward probe` is asked.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ProbeCommand {
-    /// The peer's fqdn, as in its [[peer]]
+    /// The peer's fqdn, as in its [[peer]], or a name of its `covers`
     #[arg(value_name = "PEER")]
     pub peer: String,
     /// The topology file
@@ -56,9 +56,9 @@ impl ProbeCommand {
         let generation = Arc::new(generation);
         let topology = generation.topology();
         // As in the topology: names are kept in lower case without a trailing dot.
-        let fqdn = self.peer.trim_end_matches('.').to_ascii_lowercase();
-        let peer = topology
-            .peer_by_fqdn(&fqdn)
+        let name = DnsName::parse(&self.peer).ok();
+        let (peer, name) = name
+            .and_then(|name| topology.peer_or_covered(name))
             .ok_or_else(|| usage(ProbeError::UnknownPeer(self.peer.clone())))?;
         let internal = |error: &dyn std::fmt::Display| {
             eprintln!("sipward: {error}");
@@ -70,7 +70,11 @@ impl ProbeCommand {
             .build()
             .map_err(|e| internal(&e))?;
         let attempts = runtime
-            .block_on(probe(&generation, peer, Duration::from_secs(self.timeout)))
+            .block_on(probe(
+                &generation,
+                (peer, name.as_ref()),
+                Duration::from_secs(self.timeout),
+            ))
             .map_err(|e| internal(&e))?;
         let listed = topology.peer(peer);
         // With windows another identity may be shown tomorrow; the page names the one of this attempt.
@@ -78,9 +82,13 @@ impl ProbeCommand {
         let identity = &topology.identity(shown).name;
         let good = is_good(&attempts);
         if self.json {
-            writeln!(out, "{}", json::to_json(listed, identity, good, &attempts))?;
+            writeln!(
+                out,
+                "{}",
+                json::to_json((listed, name.as_ref()), identity, good, &attempts)
+            )?;
         } else {
-            page::show(listed, identity, &attempts, out)?;
+            page::show((listed, name.as_ref()), identity, &attempts, out)?;
         }
         if good { Ok(()) } else { Err(Exit::Refused) }
     }

@@ -3,7 +3,7 @@
 use super::control::{Inventory, LivePeer, Outline, SeenNow};
 use crate::edge::{Evidence, Opened, Reevaluation};
 use crate::reason::{ConnectionReason, TrustReason};
-use crate::topology::{Direction, Listener, Topology};
+use crate::topology::{Direction, DnsName, Listener, Topology};
 use crate::trust::{Decision, Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
@@ -154,9 +154,11 @@ impl PlanEffects {
             let chain = held.chain(live.chain);
             let shown = live.shown.map(|index| held.chain(index));
             let (opened, direction) = opened(live, new.topology());
+            let name = covered(live.name.as_deref());
             let evidence = Evidence {
                 opened,
                 peer: Some(&live.peer),
+                name: name.as_ref(),
                 chain: &chain,
                 shown: shown.as_ref().and_then(|chain| chain.first()),
             };
@@ -188,6 +190,7 @@ impl PlanEffects {
             let evidence = Evidence {
                 opened: Opened::Accepted(there(&clients.listener)),
                 peer: None,
+                name: None,
                 chain: &chain,
                 shown: None,
             };
@@ -258,6 +261,11 @@ impl PlanEffects {
     }
 }
 
+/// A name that an entry covers, as an inventory has it.
+fn covered(name: Option<&str>) -> Option<DnsName> {
+    DnsName::parse(name?).ok()
+}
+
 fn opened<'t>(live: &LivePeer, new: &'t Topology) -> (Opened<Option<&'t Listener>>, Direction) {
     match &live.listener {
         Some(name) => {
@@ -280,7 +288,9 @@ fn detail(decision: &Decision, live: &LivePeer) -> Option<String> {
 fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> ChainOutcome {
     let chain = held.chain(seen.chain);
     let direction = seen.then.direction();
+    let name = covered(seen.then.dialled.as_deref());
     let presented = Presented::again(&chain, seen.then.peer.as_deref(), direction, new);
+    let presented = presented.under(name.as_ref());
     let decision = match decide(&presented, direction, new, at) {
         Ok(peer) => std::sync::Arc::clone(peer.decision()),
         Err(decision) => decision,

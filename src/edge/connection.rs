@@ -12,7 +12,7 @@ use super::unconfirmed::{PING, Unconfirmed};
 use crate::proxy::{LinkId, OTHER_PROCESS, Origin, RemoteIdentity};
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::Framer;
-use crate::topology::IdentityRef;
+use crate::topology::{DnsName, IdentityRef};
 use crate::trust::ClientId;
 use rustls_pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
@@ -218,6 +218,14 @@ impl Connection {
     /// Whether the other process of this node is there.
     pub(super) fn is_other_process(&self) -> bool {
         matches!(self.origin.borrow().identity, RemoteIdentity::OtherProcess)
+    }
+
+    /// The name under which its peer was dialled, if that is one that the entry covers.
+    pub(super) fn covered_name(&self) -> Option<DnsName> {
+        match &self.origin.borrow().identity {
+            RemoteIdentity::Peer(peer) => peer.name().cloned(),
+            RemoteIdentity::Client | RemoteIdentity::OtherProcess => None,
+        }
     }
 
     /// Whether nobody of the topology is there.

@@ -4,7 +4,7 @@ use super::handshake_socket::HandshakeSocket;
 use super::tls::{CertificateRequest, TlsConfigs};
 use crate::observe::PresentedChain;
 use crate::reason::ConnectionReason;
-use crate::topology::{IdentityRef, PeerRef};
+use crate::topology::{DnsName, IdentityRef, PeerRef};
 use crate::trust::PeerId;
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::io::ErrorKind;
@@ -60,10 +60,10 @@ impl From<HandshakeFailure> for Failed {
     }
 }
 
-/// Connects to one address and shakes hands with who must be the peer. It has no bound in time of its own.
+/// Connects to one address and shakes hands with who must be the peer, under the name that its entry covers if there is one. It has no bound in time of its own.
 pub(super) async fn shake_hands(
     tls: &TlsConfigs,
-    reference: PeerRef,
+    (reference, name): (PeerRef, Option<&DnsName>),
     address: SocketAddr,
 ) -> Result<Dialled, Failed> {
     let topology = tls.generation().topology();
@@ -77,18 +77,19 @@ pub(super) async fn shake_hands(
         .map_err(|e| HandshakeFailure::from_io(&e))?;
     // One configuration for each connect: the verifier in it holds this handshake's decision.
     let outgoing = tls
-        .towards(reference)
+        .towards(reference, name)
         .map_err(|e| HandshakeFailure::Refused {
             reason: ConnectionReason::TlsError.into(),
             detail: Some(e.to_string()),
             decision: None,
         })?;
     // Names of the topology are valid; this cannot fail.
-    let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
+    let sni = name.unwrap_or(&peer.fqdn).as_str().to_owned();
+    let sni = ServerName::try_from(sni)
         .map_err(|_| HandshakeFailure::refused(ConnectionReason::TlsError))?;
     // The name goes out as SNI, and is not what the certificate is checked against: trust decides by the topology.
     let outcome = tokio_rustls::TlsConnector::from(Arc::clone(&outgoing.config))
-        .connect(name, HandshakeSocket::new(tcp))
+        .connect(sni, HandshakeSocket::new(tcp))
         .await;
     // Known only after the handshake: rustls has asked for the certificate in the middle of it.
     let shown = outgoing.shown();

@@ -1,10 +1,13 @@
 //! What a shard knows of the connections that it makes: which are wanted, which must wait, and for how long.
 use crate::reason::Reason;
-use crate::topology::{Limits, PeerRef};
+use crate::topology::{DnsName, Limits, PeerRef};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+
+/// The most covered names whose failures are remembered: a partner's routes choose them, so that they may be ever new.
+const MOST_NAMES: usize = 1_024;
 
 /// The state of a shard's dialling; the task that dials is in `outbound`.
 #[derive(Default)]
@@ -14,6 +17,8 @@ pub(super) struct Dialler {
     ready: Notify,
     /// By the peer's FQDN.
     backoff: RefCell<HashMap<String, Backoff>>,
+    /// By covered names: a region that cannot be reached says nothing of the others.
+    names: RefCell<HashMap<(String, DnsName), Backoff>>,
     /// Counts generations: a connect that began before a reload is thrown away, since the core has asked anew.
     epoch: Cell<u64>,
     /// Connects under way; a drain waits for them, so that each ends in an event.
@@ -21,9 +26,10 @@ pub(super) struct Dialler {
 }
 
 /// A connect that the core has asked for.
-#[derive(Clone, Copy)]
 pub(super) struct WantedConnect {
     pub(super) peer: PeerRef,
+    /// A name that the peer's entry covers, if it is to be dialled under that one.
+    pub(super) name: Option<DnsName>,
     /// What waits for it has nowhere else to go.
     pub(super) urgent: bool,
 }
@@ -51,8 +57,8 @@ pub(super) struct Connecting<'a>(&'a Dialler);
 
 impl Dialler {
     /// The core wants a connection with the peer.
-    pub(super) fn want(&self, peer: PeerRef, urgent: bool) {
-        let wanted = WantedConnect { peer, urgent };
+    pub(super) fn want(&self, peer: PeerRef, name: Option<DnsName>, urgent: bool) {
+        let wanted = WantedConnect { peer, name, urgent };
         self.wanted.borrow_mut().push(wanted);
         self.ready.notify_one();
     }
@@ -72,6 +78,7 @@ impl Dialler {
     pub(super) fn forget(&self) {
         self.wanted.borrow_mut().clear();
         self.backoff.borrow_mut().clear();
+        self.names.borrow_mut().clear();
         self.epoch.set(self.epoch.get() + 1);
     }
 
@@ -95,15 +102,14 @@ impl Dialler {
     /// urgent connect.
     pub(super) fn failed(
         &self,
-        fqdn: &str,
+        (fqdn, name): (&str, Option<&DnsName>),
         (reason, urgent): (Reason, bool),
         limits: &Limits,
         now: Instant,
     ) -> Instant {
-        let mut backoff = self.backoff.borrow_mut();
         let longer = if urgent { 1 } else { 2 };
-        let pause = backoff
-            .get(fqdn)
+        let pause = self
+            .last(fqdn, name)
             .map_or(limits.backoff_min, |last| {
                 (last.pause * longer).min(limits.backoff_max)
             })
@@ -112,36 +118,67 @@ impl Dialler {
         let spread =
             Duration::from_nanos(u64::from(random_u16()) * (pause.as_nanos() as u64 / 4) / 65_536);
         let until = now + pause + spread;
-        let failed = now;
-        backoff.insert(
-            fqdn.to_owned(),
-            Backoff {
-                failed,
-                reason,
-                pause,
-                until,
-            },
-        );
+        let failure = Backoff {
+            failed: now,
+            reason,
+            pause,
+            until,
+        };
+        match name {
+            None => {
+                self.backoff.borrow_mut().insert(fqdn.to_owned(), failure);
+            }
+            Some(name) => {
+                // All go at once: what they save is a connect that fails again.
+                let mut names = self.names.borrow_mut();
+                if names.len() >= MOST_NAMES {
+                    names.clear();
+                }
+                names.insert((fqdn.to_owned(), name.clone()), failure);
+            }
+        }
         until
     }
 
     /// When an urgent connect may begin, and why the last one failed; `None`: nothing has failed.
-    pub(super) fn urgent_at(&self, fqdn: &str) -> Option<(Instant, Reason)> {
-        let backoff = self.backoff.borrow();
-        let last = backoff.get(fqdn);
+    pub(super) fn urgent_at(
+        &self,
+        fqdn: &str,
+        name: Option<&DnsName>,
+    ) -> Option<(Instant, Reason)> {
+        let last = self.last(fqdn, name);
         last.map(|last| (last.failed + URGENT, last.reason))
     }
 
     /// A connection has carried something back: the peer accepted this node for good, and the next failure is a first
     /// one. The handshake alone is no proof, since a TLS 1.3 server refuses a certificate after it.
-    pub(super) fn succeeded(&self, fqdn: &str) {
-        self.backoff.borrow_mut().remove(fqdn);
+    pub(super) fn succeeded(&self, fqdn: &str, name: Option<DnsName>) {
+        match name {
+            None => self.backoff.borrow_mut().remove(fqdn),
+            // The peer's own failures stand: it may be away although a region of it is not.
+            Some(name) => self.names.borrow_mut().remove(&(fqdn.to_owned(), name)),
+        };
+    }
+
+    /// The last failure, if nothing has come since.
+    fn last(&self, fqdn: &str, name: Option<&DnsName>) -> Option<Backoff> {
+        match name {
+            None => self.backoff.borrow().get(fqdn).copied(),
+            Some(name) => {
+                let key = (fqdn.to_owned(), name.clone());
+                self.names.borrow().get(&key).copied()
+            }
+        }
     }
 
     /// Until when the peer must not be dialled; `None`: it may be.
-    pub(super) fn waits_until(&self, fqdn: &str, now: Instant) -> Option<Instant> {
-        let backoff = self.backoff.borrow();
-        let until = backoff.get(fqdn).map(|last| last.until);
+    pub(super) fn waits_until(
+        &self,
+        fqdn: &str,
+        name: Option<&DnsName>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let until = self.last(fqdn, name).map(|last| last.until);
         until.filter(|until| *until > now)
     }
 }

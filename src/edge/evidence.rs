@@ -1,7 +1,7 @@
 //! Whether a live connection may stay under a generation: one rule for evaluating it again after a change and for `plan`.
 use super::opened::Opened;
 use crate::reason::{ConnectionReason, Reason, TrustReason};
-use crate::topology::{Direction, Listener};
+use crate::topology::{Direction, DnsName, Listener};
 use crate::trust::{
     Admitted, ClientId, Decision, Generation, PeerId, Presented, decide, decide_inbound,
 };
@@ -15,6 +15,8 @@ pub struct Evidence<'a> {
     pub opened: Opened<Option<&'a Listener>>,
     /// FQDN of the peer that it was accepted for; `None`: a client.
     pub peer: Option<&'a str>,
+    /// The name under which that was dialled, if its entry covers it.
+    pub name: Option<&'a DnsName>,
     /// What the remote side presented.
     pub chain: &'a [CertificateDer<'a>],
     /// The leaf that this node has shown, if it dialled.
@@ -63,6 +65,8 @@ impl Evidence<'_> {
         let presented = Presented {
             chain: self.chain,
             expected,
+            // An entry that covers it no more refuses it.
+            name: self.name,
             staple: None,
         };
         // By the current rules and at the current time: nothing of the old decision counts.

@@ -95,10 +95,6 @@ pub(super) fn passes_as_server(
     generation: &Arc<Generation>,
 ) -> bool {
     // As if this node had dialled the peer and been shown this chain; what a server staples is not there.
-    let presented = Presented {
-        chain,
-        expected: Some(peer.peer()),
-        staple: None,
-    };
+    let presented = Presented::outbound(chain, peer.peer());
     decide(&presented, Direction::Outbound, generation, clock::unix()).is_ok()
 }

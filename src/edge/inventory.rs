@@ -18,6 +18,8 @@ pub struct PeerConnection {
     pub connection: u64,
     /// The peer's FQDN.
     pub peer: String,
+    /// The name under which it was dialled, if its entry covers it.
+    pub name: Option<String>,
     /// The listener that it came through; `None`: this node dialled.
     pub listener: Option<String>,
     /// The remote address.
@@ -81,6 +83,7 @@ impl LiveConnections {
             found.add_peer(|| PeerConnection {
                 connection: connection.number,
                 peer: peer.to_string(),
+                name: connection.covered_name().map(|name| name.to_string()),
                 listener,
                 remote: connection.remote(),
                 chain: connection.chain.clone(),

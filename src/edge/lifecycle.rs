@@ -12,7 +12,7 @@ use super::unconfirmed::{Unconfirmed, late_failure};
 use crate::observe::{Event, HandshakeSides};
 use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::Reason;
-use crate::topology::Direction;
+use crate::topology::{Direction, DnsName};
 use crate::trust::Decision;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -138,7 +138,7 @@ impl Shard {
         if let Some(peer) = &connection.peer
             && self.peer_states.disconnected(peer)
         {
-            self.peer_down(peer.to_string(), reason, None, true);
+            self.peer_down((peer.to_string(), None), reason, None, true);
         }
     }
 
@@ -163,17 +163,18 @@ impl Shard {
         let reason = failure.reason();
         // Only dialled connections wait for a verdict, and those have a peer.
         let fqdn = connection.peer.as_deref().unwrap_or_default().to_owned();
-        let sides = HandshakeSides::outbound(connection.remote(), &fqdn);
+        let name = connection.covered_name();
+        let sides = HandshakeSides::outbound(connection.remote(), &fqdn, name.as_ref());
         let event = failure.event(sides, unconfirmed.shown);
         self.shared.log.record(event);
         // As after any failed connect: a server that refuses the certificate is not dialled again at once.
         let now = clock::now();
-        let retry_at = self
-            .dialler
-            .failed(&fqdn, (reason, false), &self.limits(), now);
+        let retry_at =
+            self.dialler
+                .failed((&fqdn, name.as_ref()), (reason, false), &self.limits(), now);
         // The log shows the pause, so that nobody looks for a second failure meanwhile.
         let retry_in = retry_at.saturating_duration_since(now);
-        self.peer_down(fqdn, reason, Some(retry_in), true);
+        self.peer_down((fqdn, name.as_ref()), reason, Some(retry_in), true);
     }
 
     // ---- peers ----
@@ -190,22 +191,26 @@ impl Shard {
         }
     }
 
-    /// Logs that a peer is down, or counts it where that is nothing new, and keeps why for `sipward status`.
+    /// Logs that a peer is down, or counts it where that is nothing new, and keeps why for `sipward status`; under a name
+    /// that it covers it is only logged.
     pub(super) fn peer_down(
         &self,
-        peer: String,
+        (peer, name): (String, Option<&DnsName>),
         reason: Reason,
         retry_in: Option<Duration>,
         is_new: bool,
     ) {
         // Names come from the topology, so that its number of peers bounds what is kept.
-        self.with_topology(|topology| {
-            let is_listed = |name: &str| topology.peer_by_fqdn(name).is_some();
-            let most = topology.peers().len();
-            self.peer_states.went_down(&peer, reason, most, is_listed);
-        });
+        if name.is_none() {
+            self.with_topology(|topology| {
+                let is_listed = |name: &str| topology.peer_by_fqdn(name).is_some();
+                let most = topology.peers().len();
+                self.peer_states.went_down(&peer, reason, most, is_listed);
+            });
+        }
         let event = Event::PeerDisconnected {
             peer,
+            sni: name.map(ToString::to_string),
             shard: u16::from(self.shared.index),
             reason,
             retry_in,

@@ -115,7 +115,11 @@ fn listed_in(shard: &Rc<Shard>, selection: &Selection) -> RowPage<ListedConnecti
             // Of a dialled one, the name that this node has asked for.
             let sni = match session {
                 rustls::Connection::Server(server) => server.server_name().map(str::to_owned),
-                rustls::Connection::Client(_) => connection.peer.as_deref().map(str::to_owned),
+                rustls::Connection::Client(_) => {
+                    // What was asked for is the name of its region, if it was dialled by that.
+                    let covered = connection.covered_name().map(|name| name.to_string());
+                    covered.or_else(|| connection.peer.as_deref().map(str::to_owned))
+                }
             };
             (queued, sni, negotiated(session))
         });

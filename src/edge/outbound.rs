@@ -16,7 +16,7 @@ use super::unconfirmed::Unconfirmed;
 use crate::observe::{Event, HandshakeSides};
 use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::{ConnectionReason, Reason};
-use crate::topology::{Direction, Peer, PeerRef};
+use crate::topology::{Direction, DnsName, Peer, PeerRef};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -43,6 +43,10 @@ impl Shard {
     async fn dial(self: Rc<Self>, wanted: WantedConnect) {
         let WantedConnect {
             peer: reference,
+            // One of the entry's names, where a dialog's Route asks for that machine: it is dialled
+            // by the same steps, with a pause of its own.
+            name,
+            // What waits has nowhere else to go.
             urgent,
         } = wanted;
         // A reload makes this connect void: the core has asked anew, by the new numbers of peers.
@@ -56,12 +60,12 @@ impl Shard {
         // The FQDN and not the number: numbers change with each reload.
         let fqdn = peer.fqdn.as_str();
         // The core knows the pause too, but asks again after a reload, and from several pools.
-        let pause = self.dialler.waits_until(fqdn, clock::now());
+        let pause = self.dialler.waits_until(fqdn, name.as_ref(), clock::now());
         // What its callers repeat has one line, and is counted.
         let mut known = None;
         if let Some(until) = pause
             && urgent
-            && let Some((at, reason)) = self.dialler.urgent_at(fqdn)
+            && let Some((at, reason)) = self.dialler.urgent_at(fqdn, name.as_ref())
         {
             known = Some(reason);
             tokio::select! {
@@ -74,6 +78,7 @@ impl Shard {
         } else if let Some(until) = pause {
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
+                name,
                 reason: ConnectionReason::BackingOff.into(),
                 retry_at: until,
             });
@@ -84,6 +89,7 @@ impl Shard {
             let retry_at = clock::now() + self.limits().backoff_max;
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
+                name,
                 reason: ConnectionReason::Denied.into(),
                 retry_at,
             });
@@ -91,7 +97,9 @@ impl Shard {
         }
         // Counted while it runs, and only then: a pause is no connect.
         let connecting = self.dialler.begin();
-        let outcome = self.dial_addresses(reference, &peer, known).await;
+        // Under a name of its entry it is the same peer, at another machine.
+        let dialled = (reference, name.as_ref());
+        let outcome = self.dial_addresses(dialled, &peer, known).await;
         drop(connecting);
         // A drain waits for connects under way.
         self.ended.notify_waiters();
@@ -103,12 +111,16 @@ impl Shard {
         if let Err(reason) = outcome {
             let now = clock::now();
             let how = (reason, known.is_some());
-            let retry_at = self.dialler.failed(fqdn, how, &self.limits(), now);
+            // A name has a pause of its own: its failure says nothing of the peer.
+            let who = (fqdn, name.as_ref());
+            let retry_at = self.dialler.failed(who, how, &self.limits(), now);
             let pause = retry_at.saturating_duration_since(now);
             let is_new = known != Some(reason);
-            self.peer_down(fqdn.to_owned(), reason, Some(pause), is_new);
+            let who = (fqdn.to_owned(), name.as_ref());
+            self.peer_down(who, reason, Some(pause), is_new);
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
+                name,
                 reason,
                 retry_at,
             });
@@ -120,7 +132,7 @@ impl Shard {
     /// events in the log, and the last is what the waiting requests are answered with.
     async fn dial_addresses(
         self: &Rc<Self>,
-        reference: PeerRef,
+        (reference, name): (PeerRef, Option<&DnsName>),
         peer: &Peer,
         known: Option<Reason>,
     ) -> Result<(), Reason> {
@@ -131,7 +143,7 @@ impl Shard {
         };
         let resolver = self.resolver();
         // The lookup has the same bound as a connect: each is one step of what a caller waits for.
-        let Ok(found) = tokio::time::timeout(bound, resolver.find(peer)).await else {
+        let Ok(found) = tokio::time::timeout(bound, resolver.find(peer, name)).await else {
             return Err(ConnectionReason::LookupTimeout.into());
         };
         let found = found.map_err(super::resolver::NoAddress::reason)?;
@@ -153,7 +165,7 @@ impl Shard {
             let outcome = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => Err(HandshakeFailure::aborted(ConnectionReason::Draining).into()),
-                outcome = tokio::time::timeout(bound, dial::shake_hands(&tls, reference, address)) => {
+                outcome = tokio::time::timeout(bound, dial::shake_hands(&tls, (reference, name), address)) => {
                     outcome.unwrap_or_else(|_| Err(HandshakeFailure::aborted(ConnectionReason::Timeout).into()))
                 }
             };
@@ -172,7 +184,7 @@ impl Shard {
             let Failed { failure, shown } = failed;
             // Kept in case this is the last address.
             last = failure.reason();
-            let sides = HandshakeSides::outbound(address, peer.fqdn.as_str());
+            let sides = HandshakeSides::outbound(address, peer.fqdn.as_str(), name);
             let event = failure.event(sides, shown);
             if known == Some(last) {
                 self.shared.log.count(event.kind(), event.reason());
@@ -203,7 +215,7 @@ impl Shard {
         let decision = Some(Arc::clone(dialled.identity.decision()));
         // Made now and perhaps logged later: the session is gone into the connection by then.
         let accepted = accepted_event(
-            HandshakeSides::outbound(address, peer.fqdn.as_str()),
+            HandshakeSides::outbound(address, peer.fqdn.as_str(), dialled.identity.name()),
             number,
             &dialled.tls,
             decision,

@@ -11,7 +11,7 @@ use super::tls::TlsConfigs;
 use crate::observe::PresentedChain;
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
-use crate::topology::{Accept, Direction, PeerRef};
+use crate::topology::{Accept, Direction, DnsName, PeerRef};
 use crate::trust::{Decision, Explanation, Generation, Presented, SeenChains, Verdict, explain};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write as _};
@@ -111,13 +111,13 @@ impl ProbeAttempt {
     }
 }
 
-/// Tries every address of the peer in turn, each within `timeout`. Empty: none was found.
+/// Tries every address of the peer, or of a name that its entry covers, in turn, each within `timeout`. Empty: none was found.
 ///
 /// # Errors
 /// A certificate of this node that the TLS library refuses.
 pub async fn probe(
     generation: &Arc<Generation>,
-    peer: PeerRef,
+    (peer, name): (PeerRef, Option<&DnsName>),
     timeout: Duration,
 ) -> Result<Vec<ProbeAttempt>, EdgeError> {
     // A store of its own: the explanation of a refusal needs the chain, and a daemon that runs has another
@@ -126,7 +126,7 @@ pub async fn probe(
     let tls = TlsConfigs::build(generation, &[], &seen)?;
     let listed = generation.topology().peer(peer);
     let resolver = AddressResolver::new(generation.topology().dns());
-    let found = tokio::time::timeout(timeout, resolver.find(listed)).await;
+    let found = tokio::time::timeout(timeout, resolver.find(listed, name)).await;
     // Without an address there is nothing to try; the caller reports that as such.
     let addresses = match found {
         Ok(Ok(found)) => found.addresses,
@@ -137,9 +137,10 @@ pub async fn probe(
         let started = clock::now();
         let deadline = started + timeout;
         // The very code that a shard dials with: what passes here passes there.
-        let shaken = tokio::time::timeout(timeout, dial::shake_hands(&tls, peer, address)).await;
+        let shaken =
+            tokio::time::timeout(timeout, dial::shake_hands(&tls, (peer, name), address)).await;
         let mut attempt = match shaken {
-            Ok(Ok(dialled)) => ask(dialled, generation, peer, address, deadline).await,
+            Ok(Ok(dialled)) => ask(dialled, generation, (peer, name), address, deadline).await,
             Ok(Err(failed)) => ProbeAttempt::failed(address, failed, false),
             Err(_) => ProbeAttempt::failed(
                 address,
@@ -152,7 +153,7 @@ pub async fn probe(
         attempt.explanation = attempt
             .decision
             .as_ref()
-            .and_then(|refusal| explained(refusal, &seen, generation, peer));
+            .and_then(|refusal| explained(refusal, &seen, generation, (peer, name)));
         attempts.push(attempt);
     }
     Ok(attempts)
@@ -164,7 +165,7 @@ fn explained(
     refusal: &Decision,
     seen: &SeenChains,
     generation: &Generation,
-    peer: PeerRef,
+    (peer, name): (PeerRef, Option<&DnsName>),
 ) -> Option<Explanation> {
     // An accepted peer has nothing to be explained.
     if refusal.verdict == Verdict::Accept {
@@ -172,7 +173,7 @@ fn explained(
     }
     // The verifier has noted what was presented under the id of its decision.
     let chain = seen.find(&refusal.id)?.chain;
-    let presented = Presented::outbound(&chain, peer);
+    let presented = Presented::outbound(&chain, peer).under(name);
     let explanation = explain(&presented, Direction::Outbound, generation, clock::unix());
     (explanation.reason == refusal.reason.code()).then_some(explanation)
 }
@@ -181,7 +182,7 @@ fn explained(
 async fn ask(
     dialled: Dialled,
     generation: &Generation,
-    peer: PeerRef,
+    (peer, name): (PeerRef, Option<&DnsName>),
     address: SocketAddr,
     deadline: Instant,
 ) -> ProbeAttempt {
@@ -190,7 +191,7 @@ async fn ask(
     let decision = Arc::clone(dialled.identity.decision());
     let shown = dialled.chain_shown.clone();
     // The request names the local port: rport and a peer that checks Via see a plausible sender.
-    let request = options(generation, peer, dialled.local);
+    let request = options(generation, (peer, name), dialled.local);
     let (tcp, tls) = (dialled.tcp, dialled.tls);
     // A conversation of its own with nothing beside it: blocking reads with a bound are the simplest.
     let answer = tokio::task::spawn_blocking(move || {
@@ -223,12 +224,16 @@ async fn ask(
 }
 
 /// An OPTIONS to the peer itself, outside of a dialog (RFC 3261 §11.1).
-fn options(generation: &Generation, peer: PeerRef, local: SocketAddr) -> String {
+fn options(
+    generation: &Generation,
+    (peer, name): (PeerRef, Option<&DnsName>),
+    local: SocketAddr,
+) -> String {
     // By the names that a shard would use: the peer may check who asks.
     let topology = generation.topology();
     let (node, peer) = (
         topology.announced_name(Accept::peers),
-        &topology.peer(peer).fqdn,
+        name.unwrap_or(&topology.peer(peer).fqdn),
     );
     let mut bytes = [0; 16];
     // Without randomness the names are merely not unique: this connection carries one request.

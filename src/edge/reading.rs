@@ -277,7 +277,9 @@ impl Reader {
             && connection.opened == Opened::Dialled
             && let Some(peer) = &connection.peer
         {
-            self.shard.dialler.succeeded(peer);
+            self.shard
+                .dialler
+                .succeeded(peer, connection.covered_name());
         }
     }
 

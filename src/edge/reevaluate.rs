@@ -63,11 +63,14 @@ impl Shard {
     fn reevaluate(&self, connection: &Connection) -> Reevaluation {
         let tls = self.tls();
         // The listener is looked up anew: a reload may have changed or removed it.
+        // It was proven under this one, and must be again.
+        let name = connection.covered_name();
         let evidence = Evidence {
             opened: connection
                 .opened
                 .map(|index| tls.listener(index).map(|l| &l.listener)),
             peer: connection.peer.as_deref(),
+            name: name.as_ref(),
             chain: &connection.chain,
             shown: connection.shown.as_ref().map(|(_, leaf)| leaf),
         };

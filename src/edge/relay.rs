@@ -125,7 +125,7 @@ impl Shard {
                 }
             }
             // Only noted here: the dialling task starts it, and answers with an event.
-            Action::Connect { peer, urgent } => self.dialler.want(peer, urgent),
+            Action::Connect { peer, name, urgent } => self.dialler.want(peer, name, urgent),
             // What is queued on it is sent first.
             Action::Close { link, reason } => {
                 if let Some(connection) = self.connections.borrow().get(link) {

@@ -4,7 +4,7 @@ use super::addresses::{Service, has_route, in_turn, preferred};
 use super::clock;
 use super::dns_query::{DnsAnswer, DnsQuestion, Family, build, query};
 use crate::reason::{ConnectionReason, Reason};
-use crate::topology::{DialAddress, DnsSettings, Lookup, Peer};
+use crate::topology::{DialAddress, DnsName, DnsSettings, Lookup, Peer};
 use hickory_resolver::TokioResolver;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -100,11 +100,21 @@ impl AddressResolver {
     ///
     /// # Errors
     /// There is no address.
-    pub(super) async fn find(&self, peer: &Peer) -> Result<PeerAddresses, NoAddress> {
+    pub(super) async fn find(
+        &self,
+        peer: &Peer,
+        name: Option<&DnsName>,
+    ) -> Result<PeerAddresses, NoAddress> {
         let mut found = PeerAddresses {
             addresses: Vec::new(),
             stale: false,
         };
+        // A covered name is asked for itself, and the port is the entry's: a Route chooses neither.
+        if let Some(name) = name {
+            // No SRV: it could lead to another port than the entry's.
+            self.host(name.as_str(), peer.port(), &mut found).await?;
+            return Ok(found);
+        }
         // Addresses of the topology come first and alone: who lists them wants no DNS.
         if peer.addresses.is_empty() {
             self.by_service(peer, &mut found).await?;
@@ -290,7 +300,7 @@ fn random(most: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::{DnsName, Domain, IdentityRef};
+    use crate::topology::{Domain, IdentityRef};
     use sipward_lab::{Data, NameServer};
     use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -323,7 +333,7 @@ mod tests {
     }
 
     async fn find(resolver: &AddressResolver, dns: Lookup) -> Result<Vec<String>, NoAddress> {
-        let found = resolver.find(&peer(dns)).await?;
+        let found = resolver.find(&peer(dns), None).await?;
         Ok(found.addresses.iter().map(ToString::to_string).collect())
     }
 
@@ -417,24 +427,27 @@ mod tests {
         server.set(SIPS, 0, &[service(0, 5061, "a.contoso.test")]);
         server.set("a.contoso.test", 0, &[v4(1)]);
         let resolver = AddressResolver::new(&settings(&server));
-        assert!(!resolver.find(&peer(Lookup::Sip)).await.unwrap().stale);
+        assert!(!resolver.find(&peer(Lookup::Sip), None).await.unwrap().stale);
         server.set_silent(true);
-        let found = resolver.find(&peer(Lookup::Sip)).await.unwrap();
+        let found = resolver.find(&peer(Lookup::Sip), None).await.unwrap();
         assert!(found.stale);
         assert_eq!(found.addresses.len(), 1);
         // The cache goes along with a reload, unless other name servers are asked.
         let renewed = resolver.renewed(&settings(&server));
-        assert!(renewed.find(&peer(Lookup::Sip)).await.unwrap().stale);
+        assert!(renewed.find(&peer(Lookup::Sip), None).await.unwrap().stale);
         let unforgiving = renewed.renewed(&DnsSettings {
             stale: Duration::ZERO,
             ..settings(&server)
         });
         assert_eq!(
-            unforgiving.find(&peer(Lookup::Sip)).await,
+            unforgiving.find(&peer(Lookup::Sip), None).await,
             Err(NoAddress::Failed)
         );
         let fresh = AddressResolver::new(&settings(&server));
-        assert_eq!(fresh.find(&peer(Lookup::Sip)).await, Err(NoAddress::Failed));
+        assert_eq!(
+            fresh.find(&peer(Lookup::Sip), None).await,
+            Err(NoAddress::Failed)
+        );
     }
 
     #[tokio::test]
@@ -447,7 +460,7 @@ mod tests {
             DialAddress::Socket("192.0.2.200:5061".parse().unwrap()),
             DialAddress::Host("sbc.contoso.test".to_owned(), 5081),
         ];
-        let found = resolver.find(&peer).await.unwrap();
+        let found = resolver.find(&peer, None).await.unwrap();
         let found: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
         assert_eq!(found, ["192.0.2.200:5061", "192.0.2.7:5081"]);
         assert_eq!(server.asked("_sips._tcp.sbc.contoso.test"), 0);

@@ -3,7 +3,8 @@ use super::clock;
 use super::error::EdgeError;
 use crate::observe::PresentedChain;
 use crate::topology::{
-    CertificateFacts, Identity, IdentityRef, KeyPair, Listener, PeerRef, Staple, Topology, Window,
+    CertificateFacts, DnsName, Identity, IdentityRef, KeyPair, Listener, PeerRef, Staple, Topology,
+    Window,
 };
 use crate::trust::{
     Generation, InboundVerifier, ListenerTrust, OutboundVerifier, SeenChains, fingerprint,
@@ -192,9 +193,14 @@ impl TlsConfigs {
         self.listeners.get(index)?.as_ref()
     }
 
-    /// What one connection to a peer is made with.
-    pub(super) fn towards(&self, peer: PeerRef) -> Result<Outgoing, EdgeError> {
-        let verifier = OutboundVerifier::noting(&self.generation, peer, Arc::clone(&self.seen));
+    /// What one connection to a peer is made with, under a name that its entry covers if there is one.
+    pub(super) fn towards(
+        &self,
+        peer: PeerRef,
+        name: Option<&DnsName>,
+    ) -> Result<Outgoing, EdgeError> {
+        let seen = Arc::clone(&self.seen);
+        let verifier = OutboundVerifier::under(&self.generation, (peer, name), seen);
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(EdgeError::Tls)?

@@ -300,10 +300,12 @@ events! {
         shard: u16 => shard,
     }
 
-    /// the last connection of a shard to a peer is gone, or a connect failed
+    /// the last connection of a shard to a peer is gone, or a connect failed; with `sni`: one under that name, which the
+    /// peer's `covers` has
     peer_disconnected [formerly "peer_down"] => PeerDisconnected {
         WARN; Peer; "times that a shard was without a connection to a peer";
         peer: String => peer,
+        sni: Option<String> => sni,
         shard: u16 => shard,
         reason: Reason => reason,
         retry_in: Option<Duration> => retry_in_ms,

@@ -3,6 +3,7 @@ use super::call_record::{DecisionId, Parties};
 use super::keys::KEYS;
 use super::value::{AsField, EventField, FieldGroup, Take};
 use crate::topology::Direction;
+use crate::topology::DnsName;
 use crate::trust::{Decision, MatchedKind, Verdict};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
@@ -90,14 +91,14 @@ impl HandshakeSides {
         self
     }
 
-    /// Of a handshake that this node began; it asks for the peer by its name.
-    pub fn outbound(remote: SocketAddr, peer: &str) -> Self {
+    /// Of a handshake that this node began; it asks for the peer by its name, or by one that its entry covers.
+    pub fn outbound(remote: SocketAddr, peer: &str, name: Option<&DnsName>) -> Self {
         Self {
             direction: Direction::Outbound,
             remote,
             listener: None,
             peer: Some(peer.to_owned()),
-            sni: Some(peer.to_owned()),
+            sni: Some(name.map_or(peer, DnsName::as_str).to_owned()),
             balancer: None,
         }
     }

@@ -109,7 +109,7 @@ pub(crate) fn admit(
         readable_contacts(message)?;
     }
     plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
-    plan.way = PartnerWay::of(&routed, &targets);
+    plan.way = PartnerWay::of(request, &routed, &targets, env);
     Ok(Handling::Forward(plan, targets))
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn admit_ack(
     let privacy = Privacy::read(request.inbound.message);
     let mut plan = ForwardPlan::new(request, &routed, privacy, 0, env);
     plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
-    plan.way = PartnerWay::of(&routed, &targets);
+    plan.way = PartnerWay::of(request, &routed, &targets, env);
     Ok(Handling::Forward(plan, targets))
 }
 

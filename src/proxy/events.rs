@@ -9,13 +9,14 @@ use super::core::Core;
 use super::interface::{Actions, LinkEvent, RemoteIdentity};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
-use super::link_state::{PeerState, SendIf};
+use super::link_state::{PeerState, QueuedMessage, SendIf};
 use super::links::LinkChoice;
+use super::listing::UnderName;
 use super::same_party;
 use super::tables::Tables;
 use super::token::TokenKeys;
 use crate::reason::{ConnectionReason, HealthReason, MessageReason, Reason};
-use crate::topology::{PeerKind, PeerRef};
+use crate::topology::{DnsName, PeerKind, PeerRef};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,15 +56,16 @@ impl Core {
                 requests,
             } => {
                 let far_end = self.link_far_end(link, &identity, remote);
+                let under = UnderName::of(&identity).map(|under| under.key());
                 self.env.links.decided(link, &identity);
                 // A connect that was asked for ends with `Up` or `ConnectFailed`; what befalls
                 // other links does not end it.
                 if let Some((Leg::Peer(key), Certainty::Shown)) = far_end
-                    && let Some(peer) = self.env.links.active_mut(key)
+                    && let Some(peer) = self.env.links.active_mut(under.unwrap_or(key))
                 {
                     peer.connecting = false;
                 }
-                self.link_judged(link, far_end, requests, now, out);
+                self.link_judged(link, (far_end, under), requests, now, out);
             }
             LinkEvent::Confirmed {
                 link,
@@ -72,8 +74,9 @@ impl Core {
                 requests,
             } => {
                 let far_end = self.link_far_end(link, &identity, remote);
+                let under = UnderName::of(&identity).map(|under| under.key());
                 self.env.links.decided(link, &identity);
-                self.link_judged(link, far_end, requests, now, out);
+                self.link_judged(link, (far_end, under), requests, now, out);
             }
             LinkEvent::Gone { link } => self.link_gone(link, now, out),
             LinkEvent::Withdrawn { link } => {
@@ -85,9 +88,10 @@ impl Core {
             }
             LinkEvent::ConnectFailed {
                 peer,
+                name,
                 reason,
                 retry_at,
-            } => self.connect_failed(peer, reason, retry_at, now, out),
+            } => self.connect_failed((peer, name), reason, retry_at, now, out),
             LinkEvent::Full { link } => {
                 if let Some(link) = self.env.links.get_mut(link) {
                     link.full = true;
@@ -127,7 +131,7 @@ impl Core {
     fn link_judged(
         &mut self,
         link: LinkId,
-        far_end: Option<(Leg, Certainty)>,
+        (far_end, under): (Option<(Leg, Certainty)>, Option<PeerKey>),
         requests: bool,
         now: Instant,
         out: &mut Actions,
@@ -135,10 +139,14 @@ impl Core {
         let Some((leg, certainty)) = far_end else {
             return;
         };
-        self.env.links.up(link, leg, requests, certainty);
+        self.env.links.up(link, (leg, certainty), requests, under);
         let Leg::Peer(key) = leg else {
             return;
         };
+        // One machine of a partner is no sign of the others: what waits for it goes, no more.
+        if let Some(name) = under {
+            return self.flush(name, now, out);
+        }
         // Where it does not show which of several servers has connected, it does not show which of
         // them is well again.
         if certainty == Certainty::Shown
@@ -207,13 +215,15 @@ impl Core {
                 }
             }
         }
+        // What goes by a name of an entry is that peer's all the same: its rights, fields and answers.
+        let entry = self.env.links.peer(key).map_or(key, |peer| peer.entry());
         while let LinkChoice::Link(link) = self.env.links.for_requests(key, 0, false) {
             let peer = self.env.links.active_mut(key);
             let Some(branch) = peer.and_then(PeerState::next_waiting) else {
                 return;
             };
             if let Some(context) = self.contexts.waiting(branch) {
-                let next = context.resume(Leg::Peer(key), link, now, &mut self.env, out);
+                let next = context.resume(Leg::Peer(entry), link, now, &mut self.env, out);
                 self.carry_out(branch.slot, next, now, out);
             }
         }
@@ -240,23 +250,28 @@ impl Core {
 
     fn connect_failed(
         &mut self,
-        peer: PeerRef,
+        (peer, name): (PeerRef, Option<DnsName>),
         reason: Reason,
         retry_at: Instant,
         now: Instant,
         out: &mut Actions,
     ) {
         let listed = self.env.tables.listing.by_reference(peer);
-        let Some(key) = listed.map(|p| p.key) else {
+        let Some(mut key) = listed.map(|p| p.key) else {
             return;
         };
+        // What was asked for under a name waits under that name.
+        let is_peer = name.is_none();
+        if let Some(name) = name {
+            key = UnderName { peer: key, name }.key();
+        }
         let Some(peer) = self.env.links.active_mut(key) else {
             return;
         };
         peer.connecting = false;
         peer.down_until = Some(retry_at);
         // A shard that only waits for its own pause has learned nothing new.
-        if reason != ConnectionReason::BackingOff {
+        if is_peer && reason != ConnectionReason::BackingOff {
             let down = HealthReason::ConnectFailed;
             peer.listed.note_failure(down, retry_at, now, out);
         }
@@ -279,18 +294,30 @@ impl Core {
         let Some(peer) = self.env.links.active_mut(key) else {
             return;
         };
-        // Their transactions end by their own timers; there is nobody left to send them to.
-        peer.take_queued();
+        // Their transactions end by their own timers; there is nobody left to send them to, but the
+        // peer as such where a name of it has failed.
+        let queued = peer.take_queued();
+        let under = peer.listed.under.as_ref().map(|under| under.peer);
         // Taken out first: the next target may be this very peer under another entry, and would
         // wait here again.
         let waiting: Vec<_> = std::iter::from_fn(|| peer.next_waiting()).collect();
         for branch in waiting {
             // One that waits for whichever comes first is over when its own target has failed.
             if let Some(context) = self.contexts.waiting(branch)
-                && context.branch.target() == Some(Leg::Peer(key))
+                && context.branch.target() == Some(Leg::Peer(under.unwrap_or(key)))
             {
                 context.failure = Some(reason);
+                context.way_has_failed();
                 self.carry_out(branch.slot, NextStep::TryNext, now, out);
+            }
+        }
+        for QueuedMessage { bytes, only } in queued {
+            if let Some(entry) = under {
+                let start = out.bytes.len();
+                out.bytes.extend_from_slice(&bytes);
+                let env = &mut self.env;
+                // Without room it is lost as on a lossy path.
+                let _ = env.send_downstream(Leg::Peer(entry), None, start, only, out);
             }
         }
     }

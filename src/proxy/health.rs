@@ -50,7 +50,7 @@ pub(crate) struct PeerHealth {
 }
 
 impl PeerHealth {
-    fn new(epoch: Instant) -> Self {
+    pub(crate) fn new(epoch: Instant) -> Self {
         Self {
             epoch,
             down: AtomicU8::new(0),

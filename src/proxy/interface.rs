@@ -8,7 +8,7 @@ use super::link_id::LinkId;
 use crate::observe::{Event, EventKind};
 use crate::reason::Reason;
 use crate::sip::Via;
-use crate::topology::PeerRef;
+use crate::topology::{DnsName, PeerRef};
 use crate::trust::PeerId;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -134,6 +134,8 @@ pub enum LinkEvent {
     ConnectFailed {
         /// The peer.
         peer: PeerRef,
+        /// The name that it was to be dialled under, as in [`Action::Connect`].
+        name: Option<DnsName>,
         /// For the log, and for the answer to what waits.
         reason: Reason,
         /// Until when no new connect will be tried.
@@ -178,6 +180,8 @@ pub enum Action {
         peer: PeerRef,
         /// What asks for it has nowhere else to go: the pause after a failed connect is cut short.
         urgent: bool,
+        /// A name of its entry's `covers` that it is dialled under, on the entry's port; `None`: its own.
+        name: Option<DnsName>,
     },
     /// Send what is queued, then close the link.
     Close {

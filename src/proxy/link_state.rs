@@ -187,7 +187,8 @@ impl PeerState {
             && let Some(peer) = self.listed.current
         {
             self.connecting = true;
-            out.list.push(Action::Connect { peer, urgent });
+            let name = self.listed.under.as_ref().map(|under| under.name.clone());
+            out.list.push(Action::Connect { peer, name, urgent });
         }
     }
 

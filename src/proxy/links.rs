@@ -5,14 +5,16 @@
 //! something runs with it (a connection, a wait, a failed connect to remember), so that a topology
 //! of ten thousand peers costs a shard nothing.
 use super::binding::{BindingId, Owner};
+use super::covered::{CoveredNames, MOST_NAMES};
 use super::fast_map::FastMap;
-use super::health::Fitness;
-use super::interface::{Actions, RemoteIdentity};
+use super::health::{Fitness, PeerHealth};
+use super::interface::{Action, Actions, RemoteIdentity};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{LinkState, PeerState};
-use super::listing::{ListedPeer, Listing};
+use super::listing::{ListedPeer, Listing, UnderName};
 use crate::observe::DecisionId;
+use crate::reason::ConnectionReason;
 use crate::sip::Uri;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ pub(crate) struct Links {
     decisions: FastMap<LinkId, DecisionId>,
     /// Whether there is a connection to the other process of this node: asked for each request to a client.
     other_process: bool,
+    /// Names besides the peers' own that this shard uses.
+    covered: CoveredNames,
 }
 
 impl Links {
@@ -97,15 +101,34 @@ impl Links {
     pub(crate) fn relist(&mut self, listing: &Arc<Listing>) {
         self.listing = Arc::clone(listing);
         for (key, peer) in &mut self.peers {
-            match listing.get(*key) {
-                Some(listed) => peer.listed = Arc::clone(listed),
+            // A name lives as long as its entry covers it, and changes with that entry.
+            let listed = match &peer.listed.under {
+                None => listing.get(*key).map(Arc::clone),
+                Some(under) => listing
+                    .get(under.peer)
+                    .and_then(|entry| entry.under(under, Arc::clone(&peer.listed.health)))
+                    .map(Arc::new),
+            };
+            match listed {
+                Some(listed) => peer.listed = listed,
                 None => Arc::make_mut(&mut peer.listed).current = None,
             }
         }
     }
 
     /// A link has come up, or its identity was judged anew.
-    pub(crate) fn up(&mut self, id: LinkId, leg: Leg, requests: bool, certainty: Certainty) {
+    ///
+    /// `under`: it was dialled under this covered name.
+    pub(crate) fn up(
+        &mut self,
+        id: LinkId,
+        (leg, certainty): (Leg, Certainty),
+        requests: bool,
+        under: Option<PeerKey>,
+    ) {
+        if let Some(name) = under {
+            self.covered.connected(id, name);
+        }
         let link = self
             .links
             .entry(id)
@@ -119,7 +142,7 @@ impl Links {
         self.moves(id, before, leg);
         if certainty == Certainty::Shown
             && let Leg::Peer(key) = leg
-            && let Some(peer) = self.active_mut(key)
+            && let Some(peer) = self.active_mut(under.unwrap_or(key))
         {
             // This very peer can be reached.
             peer.down_until = None;
@@ -157,6 +180,15 @@ impl Links {
 
     /// From the links of one peer to those of another.
     fn moves(&mut self, id: LinkId, before: Leg, leg: Leg) {
+        // One that was made under a name stays with that.
+        if let Some(name) = self.covered.name_of(id) {
+            if let Some(peer) = self.peers.get_mut(&name)
+                && !peer.links.contains(&id)
+            {
+                peer.links.push(id);
+            }
+            return;
+        }
         if let Leg::Peer(key) = before
             && before != leg
             && let Some(peer) = self.peers.get_mut(&key)
@@ -182,12 +214,13 @@ impl Links {
     pub(crate) fn gone(&mut self, id: LinkId) -> Option<LinkState> {
         self.decisions.remove(&id);
         let link = self.links.remove(&id)?;
-        if let Leg::Peer(key) = link.leg
-            && let Some(peer) = self.peers.get_mut(&key)
-        {
-            peer.links.retain(|l| *l != id);
-            if peer.is_idle() && peer.down_until.is_none() {
-                self.peers.remove(&key);
+        if let Leg::Peer(key) = link.leg {
+            let key = self.covered.disconnected(id).unwrap_or(key);
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.links.retain(|l| *l != id);
+                if peer.is_idle() && peer.down_until.is_none() {
+                    self.forget_peer(key);
+                }
             }
             if key == PeerKey::OTHER_PROCESS {
                 self.other_process = self.any_link(key).is_some();
@@ -198,7 +231,66 @@ impl Links {
 
     /// Forgets the peers that nothing runs with.
     pub(crate) fn forget_idle_peers(&mut self) {
-        self.peers.retain(|_, peer| !peer.is_idle());
+        let idle = self.peers.iter().filter(|(_, peer)| peer.is_idle());
+        for key in idle.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.forget_peer(key);
+        }
+    }
+
+    /// Nothing runs with it any more; the place of a name among those of its entry is free again.
+    fn forget_peer(&mut self, key: PeerKey) {
+        if let Some(PeerState { listed, .. }) = self.peers.remove(&key)
+            && let Some(under) = &listed.under
+        {
+            self.covered.forget(under.peer, key);
+        }
+    }
+
+    /// A name that an entry covers, as a next hop; `None`: it does not, or all of its names in use are
+    /// busy. For one too many the least recently used one goes on which nothing runs, with its
+    /// connections.
+    pub(crate) fn cover(
+        &mut self,
+        under: &UnderName,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Option<PeerKey> {
+        let key = under.key();
+        // In use: its place in the order moves, whatever comes of the request.
+        if let Some(peer) = self.peers.get(&key) {
+            let is_covered = peer.listed.current.is_some();
+            self.covered.used(under.peer, key);
+            return is_covered.then_some(key);
+        }
+        let entry = self.listing.get(under.peer)?;
+        let listed = entry.under(under, Arc::new(PeerHealth::new(now)))?;
+        // The bound is one of this entry: a partner takes no room of another one.
+        let names = self.covered.of(under.peer);
+        if names.len() >= MOST_NAMES {
+            let is_quiet = |name: &&PeerKey| self.is_quiet(**name);
+            let displaced = *names.iter().find(is_quiet)?;
+            for link in self.peers.get(&displaced)?.links.clone() {
+                let reason = ConnectionReason::NameDisplaced.into();
+                out.list.push(Action::Close { link, reason });
+                self.covered.disconnected(link);
+                // Until it is closed no dialog that its token names goes on there.
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.requests = false;
+                }
+            }
+            self.forget_peer(displaced);
+        }
+        self.covered.used(under.peer, key);
+        self.peers.insert(key, PeerState::new(&Arc::new(listed)));
+        Some(key)
+    }
+
+    /// Whether nothing runs with a name that is in use.
+    fn is_quiet(&self, name: PeerKey) -> bool {
+        self.peers.get(&name).is_some_and(|peer| {
+            let is_idle = peer.waiting.is_empty() && peer.queued.is_empty() && !peer.connecting;
+            is_idle && peer.links.iter().all(|link| self.is_idle(*link))
+        })
     }
 
     /// Whether the peer at this target has asked for a pause that is not over.

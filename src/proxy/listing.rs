@@ -5,12 +5,14 @@
 //! up here and nowhere else.
 use super::fast_map::FastMap;
 use super::health::{HealthBoard, PeerHealth};
-use super::interface::Actions;
+use super::interface::{Actions, RemoteIdentity};
 use super::leg::PeerKey;
 use crate::observe::Event;
 use crate::reason::HealthReason;
 use crate::sip::{HeaderName, HeaderSet, Message};
-use crate::topology::{FieldRules, FieldTrust, Health, PeerKind, PeerRef, Topology};
+use crate::topology::{
+    DnsName, DomainList, FieldRules, FieldTrust, Health, PeerKind, PeerRef, Topology,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +54,36 @@ pub(crate) struct ListedPeer {
     pub(crate) hide_topology: bool,
     /// What is taken out of its anonymous requests; `None`: there may be none.
     pub(crate) anonymous: Option<HeaderSet>,
+    /// The names that its entry covers; `None`: there are none.
+    covers: Option<Arc<DomainList>>,
+    /// It stands for its entry under one of these.
+    pub(crate) under: Option<UnderName>,
+}
+
+/// A name that an entry covers, as a next hop of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct UnderName {
+    /// The entry.
+    pub(crate) peer: PeerKey,
+    /// One of its names, in lower case.
+    pub(crate) name: DnsName,
+}
+
+impl UnderName {
+    /// The name that a connection was dialled under, if that is not its peer's own.
+    pub(crate) fn of(identity: &RemoteIdentity) -> Option<Self> {
+        let RemoteIdentity::Peer(id) = identity else {
+            return None;
+        };
+        let name = id.name()?.clone();
+        let peer = PeerKey::of(id.decision().peer_fqdn.as_deref()?);
+        Some(Self { peer, name })
+    }
+
+    /// What its connections and what waits for one are kept under.
+    pub(crate) fn key(&self) -> PeerKey {
+        PeerKey::of(&format!("{:x} {}", self.peer.0, self.name.as_str()))
+    }
 }
 
 impl ListedPeer {
@@ -71,7 +103,35 @@ impl ListedPeer {
             sips: true,
             hide_topology: false,
             anonymous: None,
+            covers: None,
+            under: None,
         }
+    }
+
+    /// Whether its entry covers this name; in lower case.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        let covers = self.covers.as_ref();
+        covers.is_some_and(|covers| covers.covers(name))
+    }
+
+    /// Its entry under a name that it covers. It has a health of its own, which says nothing of the
+    /// peer's; nobody pings it.
+    pub(crate) fn under(&self, under: &UnderName, health: Arc<PeerHealth>) -> Option<Self> {
+        self.covers(under.name.as_str()).then(|| Self {
+            key: under.key(),
+            fqdn: Arc::clone(&under.name.0),
+            health,
+            policy: None,
+            wanted: 1,
+            covers: None,
+            under: Some(under.clone()),
+            ..self.clone()
+        })
+    }
+
+    /// The key of its entry.
+    pub(crate) fn entry(&self) -> PeerKey {
+        self.under.as_ref().map_or(self.key, |under| under.peer)
     }
 
     /// Whether it is one of the home servers.
@@ -183,6 +243,9 @@ impl Listing {
                     sips: peer.boundary.sips,
                     hide_topology: peer.boundary.hide_topology,
                     anonymous: peer.boundary.anonymous,
+                    covers: (!peer.covers.is_empty())
+                        .then(|| Arc::new(peer.covers.iter().collect())),
+                    under: None,
                 })
             })
             .collect();

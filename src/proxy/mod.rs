@@ -34,7 +34,7 @@
 //! | `hiding`, `outgoing` | what is written to a leg |
 //! | `reply`, `keep_alive` | what this node answers itself |
 //! | `transaction`, `context`, `contexts`, `target_set`, `relay`, `cancellation`, `timeouts` | §16.7, §17: the response context and its transactions |
-//! | `partner_way` | which connection of a partner a dialog belongs to |
+//! | `partner_way`, `covered` | which connection or name of a partner a dialog belongs to |
 //! | `stateless` | the ACK of a 2xx, and BENOTIFY |
 //! | `ping` | OPTIONS to pool members |
 //! | `calls`, `call_notes`, `identity`, `log_key` | the calls that are up, what begins and ends them, and who they are for the log |
@@ -54,6 +54,7 @@ mod clients;
 mod context;
 mod contexts;
 mod core;
+mod covered;
 mod denied_users;
 mod dialog;
 mod environment;

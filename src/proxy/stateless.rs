@@ -206,6 +206,15 @@ fn forward(
         );
         return Ok(());
     }
+    // Where the dialog's connection is gone: to the region of its Route, unless that is known to be
+    // away.
+    let now = request.inbound.now;
+    let name = plan.way.as_ref().and_then(|way| way.name(target));
+    if let Some(key) = name.and_then(|name| env.links.cover(name, now, out))
+        && !env.links.is_cut_off(key, now)
+    {
+        return env.send_downstream(Leg::Peer(key), None, start, SendIf::Always, out);
+    }
     match place {
         Some(place) => env.pass(place, start, out)?,
         None => env.send_downstream(target, preferred, start, SendIf::Always, out)?,

@@ -16,6 +16,7 @@ use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use super::links::LinkChoice;
 use super::outgoing::MessageWriter;
+use super::partner_way::NextWay;
 use super::transaction::{ClientTransaction, InviteClient, NonInviteClient, ServerTransaction};
 use crate::reason::MessageReason;
 use crate::sip::{Message, Via};
@@ -143,8 +144,8 @@ impl ResponseContext {
         }
         let link = match target {
             Leg::Client(_) | Leg::Binding(_) => self.client_link(target, now, env, out)?,
-            Leg::Peer(key) => match self.way_to(target, env) {
-                Some(link) => Some(link),
+            Leg::Peer(key) => match self.by_way(target, message.bytes().len(), now, env, out) {
+                Some(found) => found,
                 None => self.peer_link(key, message, now, env, out)?,
             },
         };
@@ -160,9 +161,40 @@ impl ResponseContext {
         Ok(())
     }
 
-    /// The connection of a partner that comes before the peer as such.
-    fn way_to(&mut self, target: Leg, env: &Environment) -> Option<LinkId> {
-        self.plan.way.as_mut()?.next(target, env)
+    /// The connection of a partner that comes before the peer as such, or that it is being made
+    /// (`None`).
+    fn by_way(
+        &mut self,
+        target: Leg,
+        bytes: usize,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> Option<Option<LinkId>> {
+        let branch = self.branch_key();
+        loop {
+            match self.plan.way.as_mut()?.next(target, env)? {
+                NextWay::Link(link) => return Some(Some(link)),
+                NextWay::Name(name) => {
+                    let Some(key) = env.links.cover(&name, now, out) else {
+                        continue;
+                    };
+                    // One connection under each name: what shares it keeps its order.
+                    match env.links.for_requests(key, 0, true) {
+                        LinkChoice::Link(link) => return Some(Some(link)),
+                        // Another connection would fill up as well: the peer as such is next.
+                        LinkChoice::Full => {}
+                        LinkChoice::None => {
+                            // Not the last: a name in its pause is passed over.
+                            let waits = await_link(key, (branch, bytes), false, now, env, out);
+                            if waits.is_ok() {
+                                return Some(None);
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// The connection has failed that the request is on or waits for: if that was one of several ways

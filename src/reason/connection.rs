@@ -207,6 +207,10 @@ reasons! {
         OwnCertificateReplaced "own_certificate_replaced"
             check: "the event reload before it: which identity was renewed; the not_after of the identity",
             remedy: "nothing: the next request dials with the new certificate",
+        /// the connection was made under the name of its peer's `covers` that was used longest ago, and a 17th name is needed
+        NameDisplaced "name_displaced"
+            check: "the event handshake_accepted after it: its `sni`; how many names the partner writes into Record-Route",
+            remedy: "nothing, if the partner has that many regions; else list fewer names in `covers`",
         /// an operator closed the connection with sipward kick
         Kicked "kicked"
             check: "the event control_request with the command kick, at that time",

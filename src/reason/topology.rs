@@ -123,6 +123,10 @@ reasons! {
         /// a domain of a federated peer is a home domain, or is above one
         DomainHomeAndFederated "domain_home_and_federated"
             remedy: "remove the domain from one of the two",
+        /// a peer covers names that it may not: it is no partner, or they are those of the home side, too wide, or another
+        /// peer's that grants something else
+        CoversNotPermitted "covers_not_permitted"
+            remedy: "list in `covers` the names of this partner's servers alone, each under one set of rights",
         /// no pool serves this home domain
         DomainWithoutPool "domain_without_pool"
             remedy: "add the domain to a pool",

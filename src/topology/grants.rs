@@ -300,6 +300,9 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
         }
         PeerKind::Sibling => facts.grant("is a sibling"),
     }
+    for name in &peer.covers {
+        facts.grant(format!("goes on with dialogs as {name}"));
+    }
     facts.grant_if(peer.assert_identity, "is believed what it asserts");
     // What is usual is no fact: there may be very many peers.
     if !peer.boundary.sips {

@@ -3,7 +3,7 @@ use super::keys::health::Health;
 use super::keys::words;
 use super::{
     DnsName, Domain, FieldTrust, IdentityRef, Listener, PeerBoundary, PeerRef, Pin, TrustRef,
-    Window,
+    Window, above,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -120,6 +120,8 @@ pub struct Peer {
     pub identity: IdentityRef,
     /// How its addresses are found when it has none here.
     pub dns: Lookup,
+    /// Further names under which it is dialled, for requests of its dialogs.
+    pub covers: Vec<Domain>,
     /// How much silence makes sipward send a CRLF keep-alive on a connection that it made; `None`: none is sent.
     pub keepalive: Option<Duration>,
     /// Connections that each shard has to it under load, at least 1.
@@ -151,6 +153,7 @@ impl Peer {
             assert_identity: false,
             identity,
             dns: Lookup::Sip,
+            covers: Vec::new(),
             keepalive: None,
             connections: 1,
             boundary: PeerBoundary::standard(FieldTrust::Outside),
@@ -161,7 +164,34 @@ impl Peer {
         }
     }
 
+    /// Whether this is one of the names that it covers; in lower case.
+    pub(crate) fn covers_name(&self, name: &str) -> bool {
+        let covers = |listed: &Domain| match listed.below() {
+            Some(rest) => above(name).any(|above| above == rest),
+            None => listed.as_str() == name,
+        };
+        self.covers.iter().any(covers)
+    }
+
+    /// The port at which it is dialled under such a name: that of its first address.
+    pub(crate) fn port(&self) -> u16 {
+        match self.addresses.first() {
+            Some(DialAddress::Socket(at)) => at.port(),
+            Some(DialAddress::Host(_, port)) => *port,
+            None => 5061,
+        }
+    }
+
+    /// The same entry as if it bore a name that it covers.
+    pub(crate) fn under(&self, name: &DnsName) -> Self {
+        Self {
+            fqdn: name.clone(),
+            ..self.clone()
+        }
+    }
+
     /// What it grants and demands, whoever bears its name.
+    // The names that it covers are no part of that: they say where it is dialled, and nobody comes in by them.
     pub(crate) fn terms(&self) -> PeerTerms {
         fn sorted<T: Ord + Clone>(values: &[T]) -> Vec<T> {
             let mut values = values.to_vec();

@@ -137,6 +137,17 @@ impl Topology {
     pub fn peer_by_fqdn(&self, fqdn: &str) -> Option<PeerRef> {
         self.peers_named(fqdn).first().copied()
     }
+    /// The peer of this name, else the first that covers it, then with the name.
+    ///
+    /// All that cover a name grant the same, so that any of them shows what holds for it.
+    pub fn peer_or_covered(&self, name: DnsName) -> Option<(PeerRef, Option<DnsName>)> {
+        if let Some(peer) = self.peer_by_fqdn(name.as_str()) {
+            return Some((peer, None));
+        }
+        let mut peers = self.peer_refs();
+        let (peer, _) = peers.find(|(_, peer)| peer.covers_name(name.as_str()))?;
+        Some((peer, Some(name)))
+    }
     /// The peers of this name in the order of the file; loading leaves one at most.
     pub(crate) fn peers_named(&self, fqdn: &str) -> &[PeerRef] {
         self.peer_index.named(fqdn, self.id, &self.peers)

@@ -22,6 +22,8 @@ mod contacts;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod covers;
+#[cfg(test)]
 mod crl_fetch;
 #[cfg(test)]
 mod crl_refresh;

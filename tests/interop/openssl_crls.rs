@@ -133,6 +133,7 @@ fn reason(generation: &Generation, leaf: &Path) -> &'static str {
     let presented = Presented {
         chain: &chain,
         expected: None,
+        name: None,
         staple: None,
     };
     match decide(&presented, Direction::Inbound, generation, UnixTime::now()) {

@@ -4,7 +4,7 @@
 //! A script that watches partners reads `verdict`, `reason` and `alert`; the rest is for whoever then looks closer.
 use crate::edge::{ProbeAttempt, ProbeVerdict};
 use crate::observe::PresentedChain;
-use crate::topology::Peer;
+use crate::topology::{DnsName, Peer};
 use serde_json::{Value, json};
 
 /// Who refused whom, in one word. These words and the keys below were published with the first version; scripts read them.
@@ -18,9 +18,16 @@ fn word(verdict: &ProbeVerdict) -> &'static str {
 }
 
 /// One object for the peer, with one for each address that was tried.
-pub(super) fn to_json(peer: &Peer, identity: &str, good: bool, attempts: &[ProbeAttempt]) -> Value {
+pub(super) fn to_json(
+    (peer, name): (&Peer, Option<&DnsName>),
+    identity: &str,
+    good: bool,
+    attempts: &[ProbeAttempt],
+) -> Value {
     json!({
         "peer": peer.fqdn.as_str(),
+        // What the server was asked for, and must prove.
+        "sni": name.unwrap_or(&peer.fqdn).as_str(),
         "identity": identity,
         "good": good,
         "addresses": attempts.iter().map(attempt_json).collect::<Vec<_>>(),

@@ -5,19 +5,24 @@
 //! terminal.
 use crate::cli::output::plain;
 use crate::edge::{ProbeAttempt, ProbeVerdict};
-use crate::topology::Peer;
+use crate::topology::{DnsName, Peer};
 use crate::trust::Decision;
 use std::io::{self, Write};
 
 /// The peer, and each address that was tried.
 pub(super) fn show(
-    peer: &Peer,
+    (peer, name): (&Peer, Option<&DnsName>),
     identity: &str,
     attempts: &[ProbeAttempt],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let (fqdn, kind) = (&peer.fqdn, peer.kind.word());
-    writeln!(out, "{fqdn} ({kind}), which is shown identity {identity}")?;
+    // The entry is named first: its keys decide, whatever name was dialled.
+    let covered = name.map_or(String::new(), |name| format!(" as {name}, which it covers"));
+    writeln!(
+        out,
+        "{fqdn} ({kind}){covered}, which is shown identity {identity}"
+    )?;
     // DNS has no address, or the name servers did not answer: the handshake could not even begin.
     if attempts.is_empty() {
         return writeln!(out, "  no address was found");

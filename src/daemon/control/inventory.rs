@@ -7,6 +7,7 @@ use super::refusal::{ControlRefusal, no_answer};
 use crate::daemon::Daemon;
 use crate::edge::LiveConnections;
 use crate::reason::DaemonReason;
+use crate::topology::DnsName;
 use crate::trust::{ShownChain, Verdict, decide};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +25,9 @@ pub struct LivePeer {
     pub connection: u64,
     /// The peer's FQDN.
     pub peer: String,
+    /// The name under which it was dialled, if its entry covers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The listener that it came through; `None`: this node dialled.
     pub listener: Option<String>,
     /// The remote address.
@@ -91,6 +95,7 @@ impl Inventory {
         let peers = live.peers.into_iter().map(|connection| LivePeer {
             connection: connection.connection,
             peer: connection.peer,
+            name: connection.name,
             listener: connection.listener,
             remote: connection.remote,
             chain: chains.number(&connection.chain),
@@ -167,6 +172,11 @@ impl Inventory {
         accepted.filter_map(|seen| {
             Some(ShownChain {
                 peer: seen.then.peer.as_deref()?,
+                name: seen
+                    .then
+                    .dialled
+                    .as_deref()
+                    .and_then(|name| DnsName::parse(name).ok()),
                 direction: seen.then.direction(),
                 chain: self.chain(seen.chain).into(),
             })

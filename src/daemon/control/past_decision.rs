@@ -14,6 +14,9 @@ pub struct PastDecision {
     pub reason: String,
     /// FQDN of the peer entry, when one was found or dialled.
     pub peer: Option<String>,
+    /// The name under which that was dialled, if its entry covers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialled: Option<String>,
     /// `inbound` or `outbound`.
     pub direction: String,
     /// The generation that decided.
@@ -45,6 +48,7 @@ impl From<&SeenChain> for PastDecision {
             verdict: decision.verdict.word().to_owned(),
             reason: decision.reason.code().to_owned(),
             peer: decision.peer_fqdn.clone(),
+            dialled: decision.dialled.as_ref().map(ToString::to_string),
             direction: decision.direction.word().to_owned(),
             generation: decision.generation,
             first: seen.first,

@@ -176,6 +176,7 @@ impl Sample for Decision {
             } else {
                 Verdict::Refuse
             },
+            dialled: None,
             detail: None,
             cause: None,
             reason: if full {

@@ -210,6 +210,7 @@ fn every_shard_has_a_connection_to_each_sibling_before_it_needs_one() {
         let peer = node.generation.topology().peer_by_fqdn(NODES[1]).unwrap();
         let failed = crate::proxy::LinkEvent::ConnectFailed {
             peer,
+            name: None,
             reason: "connection_refused".into(),
             retry_at: now + SECOND,
         };

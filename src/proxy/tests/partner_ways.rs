@@ -1,6 +1,7 @@
 //! Requests of a dialog with a partner: over the connection that the dialog runs on while that lives.
 use super::world::*;
 use crate::proxy::{LinkEvent, LinkId};
+use crate::topology::DnsName;
 
 /// The partner calls on this connection and the home server answers; gives the INVITE as that got it.
 fn call(w: &mut World, partner: LinkId, fe01: LinkId) -> String {
@@ -205,4 +206,202 @@ fn a_token_of_another_run_leads_to_no_connection_but_to_its_peer() {
     w.expect(first, "BYE");
     w.silent(same);
     assert_eq!(w.reasons(), Vec::<&str>::new());
+}
+
+/// A call of the partner whose connection is gone; the routes of its dialog up to this node.
+fn cut_off(w: &mut World, fe01: LinkId) -> String {
+    let partner = w.peer(PARTNER);
+    let more = route_of(&call(w, partner, fe01));
+    w.lose(partner);
+    more
+}
+
+/// The name of the last connect that was asked for.
+fn asked(w: &World) -> Option<&str> {
+    w.connect_names.last().unwrap().as_deref()
+}
+
+#[test]
+fn a_dialog_without_its_connection_goes_to_the_host_of_its_route_that_the_entry_covers() {
+    let mut w = World::with(regions(), 1);
+    let fe01 = w.peer(FE01);
+    let more = cut_off(&mut w, fe01) + "Route: <sip:A.Region.test:443;transport=tls;lr>\n";
+    let peer = w.dialled(PARTNER);
+    w.ask(fe01, back("INFO", "z9hG4bK1", 2, &more));
+    w.ask(fe01, back("ACK", "z9hG4bK2", 2, &more));
+    assert_eq!(asked(&w), Some("a.region.test"));
+    assert_eq!(w.connects.len(), 1);
+    let region = w.dialled_region("a.region.test");
+    w.expect(region, "ACK");
+    let info = w.expect(region, "INFO");
+    assert!(field(&info, "Route").unwrap().contains("A.Region.test"));
+    w.answers(region, &info, 200);
+    w.expect(fe01, "SIP/2.0 200");
+    // It serves this name and not the peer as such, and what it sends is the partner's.
+    w.ask(
+        fe01,
+        Request::invite()
+            .uri("sip:eve@fabrikam.test")
+            .branch("z9hG4bKn"),
+    );
+    w.expect(peer, "INVITE");
+    let bye = Request {
+        method: "BYE",
+        uri: "sip:bob@10.0.0.1",
+        cseq: 9,
+        branch: "z9hG4bK3",
+        ..Request::invite().from(EVE).in_dialog()
+    };
+    let own = more.lines().next().unwrap().to_owned() + "\n";
+    w.ask(region, bye.more(&own));
+    w.expect(fe01, "BYE");
+    w.ask(fe01, back("INFO", "z9hG4bK4", 3, &more));
+    w.expect(region, "INFO");
+    assert_eq!(w.connects.len(), 1);
+    assert_eq!(w.reasons(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_name_that_cannot_be_reached_leaves_it_to_the_peer() {
+    let mut w = World::with(regions(), 1);
+    let fe01 = w.peer(FE01);
+    let more = cut_off(&mut w, fe01) + "Route: <sip:a.region.test;lr>\n";
+    let peer = w.dialled(PARTNER);
+    w.ask(fe01, back("BYE", "z9hG4bK1", 2, &more));
+    w.ask(fe01, back("ACK", "z9hG4bK2", 2, &more));
+    w.silent(peer);
+    let reference = *w.connects.last().unwrap();
+    let name = DnsName::parse("a.region.test").unwrap();
+    w.connect_ended_under(reference, Some(name));
+    w.expect(peer, "BYE");
+    w.expect(peer, "ACK");
+    // Nor is it waited for as long as it is known to be away; the peer itself is well.
+    w.ask(fe01, back("INFO", "z9hG4bK3", 3, &more));
+    w.expect(peer, "INFO");
+    assert_eq!(w.connects.len(), 1);
+    w.ask(
+        fe01,
+        Request::invite()
+            .uri("sip:eve@fabrikam.test")
+            .branch("z9hG4bKn"),
+    );
+    w.expect(peer, "INVITE");
+}
+
+#[test]
+fn only_a_covered_host_of_the_home_sides_next_route_is_dialled() {
+    let mut w = World::with(regions(), 1);
+    let fe01 = w.peer(FE01);
+    let own = cut_off(&mut w, fe01);
+    let peer = w.dialled(PARTNER);
+    for (at, route) in [
+        "Route: <sip:region.test;lr>\n",
+        "Route: <sip:a.region.test.evil.test;lr>\n",
+        "Route: <sip:192.0.2.9;lr>\n",
+        "Route: <sip:a.region.test;maddr=192.0.2.9;lr>\n",
+        "Route: <sip:other.test;lr>\nRoute: <sip:a.region.test;lr>\n",
+        "",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (branch, more) = (format!("z9hG4bK{at}"), own.clone() + route);
+        w.ask(fe01, back("INFO", &branch, 2 + at as u32, &more));
+        w.expect(peer, "INFO");
+    }
+    // Without the token of a dialog it is a route like any other.
+    let more = "Route: <sip:a.region.test;lr>\n";
+    w.ask(fe01, back("INFO", "z9hG4bKo", 20, more));
+    w.refused(fe01, "SIP/2.0 403", "route_not_permitted");
+    // Neither the partner nor a client leads this node there.
+    let more = own.clone() + "Route: <sip:b.region.test;lr>\n";
+    let info = Request {
+        cseq: 9,
+        ..Request::of("INFO").from(EVE).in_dialog()
+    };
+    w.ask(peer, info.more(&more).branch("z9hG4bKp"));
+    w.expect(fe01, "INFO");
+    let client = w.client();
+    w.ask(
+        client,
+        Request::of("INFO")
+            .in_dialog()
+            .more(&more)
+            .branch("z9hG4bKc"),
+    );
+    w.refused(client, "SIP/2.0 403", "token_not_for_origin");
+    assert!(w.connects.is_empty());
+}
+
+#[test]
+fn for_a_seventeenth_name_the_one_that_was_used_longest_ago_goes() {
+    let mut w = World::with(regions(), 1);
+    let fe01 = w.peer(FE01);
+    let own = cut_off(&mut w, fe01);
+    let mut cseq = 2;
+    let mut info = |w: &mut World, name: &str| {
+        cseq += 1;
+        let (branch, more) = (
+            format!("z9hG4bK{cseq}"),
+            format!("{own}Route: <sip:{name};lr>\n"),
+        );
+        w.ask(fe01, back("INFO", &branch, cseq, &more));
+    };
+    let names: Vec<String> = (0..17).map(|at| format!("n{at}.{REGIONS}")).collect();
+    let mut links = Vec::new();
+    for name in &names[..16] {
+        info(&mut w, name);
+        let link = w.dialled_region(name);
+        let asked = w.expect(link, "INFO");
+        // The second one's stays open.
+        if links.len() != 1 {
+            w.answers(link, &asked, 200);
+            w.expect(fe01, "SIP/2.0 200");
+        }
+        links.push(link);
+    }
+    assert!(w.closed.is_empty());
+    info(&mut w, &names[0]);
+    let asked = w.expect(links[0], "INFO");
+    w.answers(links[0], &asked, 200);
+    w.expect(fe01, "SIP/2.0 200");
+    info(&mut w, &names[16]);
+    // Not the first, which was used since, nor the second, on which something runs.
+    assert_eq!(w.closed, [(links[2], "name_displaced")]);
+    assert_eq!(w.connects.len(), 17);
+    w.lose(links[2]);
+    info(&mut w, &names[2]);
+    assert_eq!(w.closed.last(), Some(&(links[3], "name_displaced")));
+    // The call, and the three that wait.
+    w.all_but(4);
+}
+
+#[test]
+fn a_reload_that_covers_a_name_no_more_leaves_its_dialogs_to_the_peer() {
+    let mut w = World::with(regions(), 1);
+    let fe01 = w.peer(FE01);
+    let more = cut_off(&mut w, fe01) + "Route: <sip:a.region.test;lr>\n";
+    w.ask(fe01, back("INFO", "z9hG4bK1", 2, &more));
+    w.ask(
+        fe01,
+        back(
+            "INFO",
+            "z9hG4bK2",
+            3,
+            &(more.replace("a.region", "b.region")),
+        ),
+    );
+    let region = w.dialled_region("a.region.test");
+    let info = w.expect(region, "INFO");
+    w.load(topology());
+    w.link_event(0, LinkEvent::Withdrawn { link: region });
+    // The one that waited for the other name has the peer tried.
+    assert_eq!(w.connect_names, [None]);
+    let peer = w.dialled(PARTNER);
+    w.expect(peer, "INFO");
+    w.answers(region, &info, 200);
+    w.expect(fe01, "SIP/2.0 200");
+    w.ask(fe01, back("BYE", "z9hG4bK3", 4, &more));
+    w.expect(peer, "BYE");
+    w.silent(region);
 }

@@ -18,6 +18,8 @@ pub(super) const FE02: &str = "fe02.contoso.test";
 /// Two nodes that go by the name of [`NODE`].
 pub(super) const NODES: [&str; 2] = ["node1.contoso.test", "node2.contoso.test"];
 pub(super) const PARTNER: &str = "edge.fabrikam.test";
+/// Below it the partner has its regions.
+pub(super) const REGIONS: &str = "region.test";
 /// Three entries that grant the same and that one certificate stands for.
 pub(super) const TEAMS: [&str; 3] = [
     "sip.pstnhub.microsoft.com",
@@ -45,6 +47,11 @@ pub(super) fn pki() -> &'static Pki {
         };
         let shared = ca.issue(&shared).unwrap().chain;
         chains.extend(TEAMS.map(|n| (n, shared.clone())));
+        let regions = LeafSpec {
+            dns: vec![PARTNER.to_owned(), format!("*.{REGIONS}")],
+            ..LeafSpec::server(PARTNER)
+        };
+        chains.insert(REGIONS, ca.issue(&regions).unwrap().chain);
         let edge = ca.server(NODE).unwrap();
         Pki {
             anchor: ca.certificate().clone(),
@@ -105,6 +112,7 @@ pub(super) fn topology() -> Topology {
         dns: crate::topology::Lookup::Sip,
         keepalive: None,
         connections: 1,
+        covers: Vec::new(),
         boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
         window: Window::default(),
         stage: Stage::Enforce,
@@ -169,11 +177,10 @@ pub(super) fn topology() -> Topology {
         warnings: Vec::new(),
         files: Vec::new(),
     };
-    let fe = [reference(&topology, 0), reference(&topology, 1)];
-    let partner = reference(&topology, 2);
+    let [fe01, fe02, partner] = [0, 1, 2].map(|at| (reference(&topology, at), 1));
     topology.pools = vec![
-        pool(HOME, fe.map(|r| (r, 1)).to_vec()),
-        pool("fabrikam.test", vec![(partner, 1)]),
+        pool(HOME, vec![fe01, fe02]),
+        pool("fabrikam.test", vec![partner]),
     ];
     topology
 }
@@ -221,6 +228,14 @@ pub(super) fn teams() -> Topology {
             .push((reference(&topology, topology.peers.len() - 1), 1));
     }
     topology.pools.push(pool);
+    topology
+}
+
+/// The partner's entry covers the names of its regions.
+pub(super) fn regions() -> Topology {
+    let mut topology = topology();
+    topology.peers[2].covers = vec![domain(&format!("*.{REGIONS}"))];
+    topology.peers[2].names = NamePolicy::OneLabelWildcard;
     topology
 }
 

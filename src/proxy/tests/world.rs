@@ -10,7 +10,7 @@ use crate::proxy::{
     LinkEvent, LinkId, Origin, RemoteIdentity, Tables, TokenKeys,
 };
 use crate::sip::{Message, Uri};
-use crate::topology::{Direction, PeerRef, Topology};
+use crate::topology::{Direction, DnsName, PeerRef, Topology};
 use crate::trust::{Generation, PeerId, Presented, decide};
 use rustls_pki_types::UnixTime;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) connects: Vec<PeerRef>,
     /// How many of them were not to wait for the end of a pause.
     pub(super) urgent: usize,
+    /// The covered names that they are to be dialled under.
+    pub(super) connect_names: Vec<Option<String>>,
     /// The shards of these cores, in the same order.
     pub(super) connect_shards: Vec<u8>,
     pub(super) closed: Vec<(LinkId, &'static str)>,
@@ -112,6 +114,7 @@ impl World {
             used_by: BTreeSet::new(),
             connects: Vec::new(),
             urgent: 0,
+            connect_names: Vec::new(),
             connect_shards: Vec::new(),
             closed: Vec::new(),
             events: Vec::new(),
@@ -138,6 +141,7 @@ impl World {
         let presented = Presented {
             chain,
             expected: None,
+            name: None,
             staple: None,
         };
         decide(
@@ -205,7 +209,20 @@ impl World {
         let presented = Presented {
             chain: pki().chains.get(fqdn).unwrap(),
             expected: self.generation.topology().peer_by_fqdn(fqdn),
+            name: None,
             staple: None,
+        };
+        let (way, at) = (Direction::Outbound, UnixTime::now());
+        let id = decide(&presented, way, &self.generation, at).unwrap();
+        self.link(0, RemoteIdentity::Peer(id))
+    }
+    /// A connection that we have made to the partner under one of its regions' names comes up in shard 0.
+    pub(super) fn dialled_region(&mut self, name: &str) -> LinkId {
+        let name = DnsName::parse(name).unwrap();
+        let presented = Presented {
+            expected: self.generation.topology().peer_by_fqdn(PARTNER),
+            name: Some(&name),
+            ..Presented::inbound(pki().chains.get(REGIONS).unwrap())
         };
         let (way, at) = (Direction::Outbound, UnixTime::now());
         let id = decide(&presented, way, &self.generation, at).unwrap();
@@ -294,6 +311,7 @@ impl World {
     pub(super) fn reload(&mut self, generation: &Arc<Generation>) {
         self.generation = Arc::clone(generation);
         self.connects.clear();
+        self.connect_names.clear();
         self.connect_shards.clear();
         let tables = self.tables(generation);
         for shard in 0..self.cores.len() {
@@ -341,11 +359,17 @@ impl World {
 
     /// A connect that a core asked for has failed.
     pub(super) fn connect_ended(&mut self, peer: PeerRef) {
+        self.connect_ended_under(peer, None);
+    }
+
+    /// The same under a covered name.
+    pub(super) fn connect_ended_under(&mut self, peer: PeerRef, name: Option<DnsName>) {
         let retry_at = self.now + Duration::from_secs(1);
         self.link_event(
             0,
             LinkEvent::ConnectFailed {
                 peer,
+                name,
                 reason: "connection_refused".into(),
                 retry_at,
             },
@@ -425,9 +449,10 @@ impl World {
                         self.link_event(shard, LinkEvent::Undeliverable { link, branch });
                     }
                 },
-                Action::Connect { peer, urgent } => {
+                Action::Connect { peer, name, urgent } => {
                     self.urgent += usize::from(urgent);
                     self.connects.push(peer);
+                    self.connect_names.push(name.map(|name| name.to_string()));
                     self.connect_shards.push(shard);
                 }
                 Action::Close { link, reason } => self.closed.push((link, reason.code())),

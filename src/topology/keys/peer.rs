@@ -46,6 +46,11 @@ keys! {
              it, port 5061 (RFC 3263). `\"federation\"`: SRV `_sipfederationtls._tcp` of each of `domains` in turn, and without \
              any A/AAAA of `fqdn`. `\"address\"`: A/AAAA of `fqdn`, port 5061. Whatever DNS answers, the certificate must name `fqdn`."
             => Compare::Value(|_, peer| ShownValue::text(&peer.dns.word()));
+        covers: Vec<Text> = optional("none"), TEXTS, reload,
+            "Federated: further names of its servers, or `*.` with a name of two labels or more for all below that. A request of \
+             the home side in a dialog whose connection is gone is sent to the host of its next Route if that is one of them, dialled \
+             under that name ([below](#covered-names))."
+            => Compare::Value(|_, peer| ShownValue::list(&peer.covers));
         names: NamePolicy = default(NamePolicy::Exact), ValueType::Word(NamePolicy::WORDS), reload,
             "How the names of its certificate are compared with `fqdn`. `\"exact\"`: whole names only (RFC 5922 §7.2). \
              `\"one-label-wildcard\"`: also `*.rest`, for one label.";

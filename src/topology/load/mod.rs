@@ -5,6 +5,7 @@
 mod admin;
 mod boundary;
 mod client_certificates;
+mod covers;
 mod dns;
 mod expect;
 mod file;

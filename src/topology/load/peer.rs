@@ -3,7 +3,7 @@ use super::boundary::{self, LoadedBoundary};
 use super::listener::{SIPS_PORT, literal};
 use super::loading::Loading;
 use super::section_names::SectionNames;
-use super::{pins, window};
+use super::{covers, pins, window};
 use crate::topology::keys::Text;
 use crate::topology::keys::peer::RawPeer;
 use crate::topology::{
@@ -60,6 +60,7 @@ pub(super) fn load(
         loading.add(TopologyReason::StageObserved, stage, what, remedy);
     }
     let dns = dns(raw, &domains, &place, loading);
+    let covers = covers::load(raw, &place, loading);
     // From here on everything depends on the kind; a missing one was reported.
     let kind = raw.kind?;
     // RFC 3325 §4: servers of the home side are in the trust domain, a partner only if its entry has
@@ -90,6 +91,7 @@ pub(super) fn load(
         assert_identity,
         identity: IdentityRef(identity?),
         dns,
+        covers,
         keepalive: raw.keepalive,
         connections: raw.connections,
         boundary,

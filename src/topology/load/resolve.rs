@@ -2,8 +2,8 @@
 use super::loading::Loading;
 use super::section_names::SectionNames;
 use super::{
-    admin, boundary, dns, expect, http, identity, listener, node, peer, pool, succession, tokens,
-    trust,
+    admin, boundary, covers, dns, expect, http, identity, listener, node, peer, pool, succession,
+    tokens, trust,
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
@@ -72,6 +72,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let mut peers = each(&raw.peer, loading, &mut load_peer);
     // Behind the peers, in the same list: they come in and are judged like these.
     peers.extend(each(&siblings, loading, &mut load_peer));
+    covers::check(&peers, loading);
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), loading);
     // After the peers' names: an expectation may be about one of them.
     let expectations = each(&raw.expect, loading, |raw, line, loading| {

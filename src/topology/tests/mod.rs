@@ -1,6 +1,7 @@
 //! What loading a topology finds, by changes to a good one.
 mod cases;
 mod changes;
+mod covers;
 mod crls;
 mod docs;
 mod faults;

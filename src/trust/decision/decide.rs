@@ -30,6 +30,11 @@ impl PeerId {
     pub fn peer(&self) -> PeerRef {
         self.peer
     }
+    /// Outbound: the name under which it was dialled and has proven itself, if that is one that its
+    /// entry covers.
+    pub fn name(&self) -> Option<&DnsName> {
+        self.decision.dialled.as_ref()
+    }
     /// What was decided.
     pub fn decision(&self) -> &Arc<Decision> {
         &self.decision
@@ -139,6 +144,9 @@ fn steps(
     let entry = matching_entry(question, &names, trace)?;
     let peer = question.generation.topology().peer(entry.peer);
     decision.records_entry(&entry, peer);
+    // From here on the name that was dialled is the one that must hold, under the entry's rules.
+    let under = dialled_name(question).map(|name| peer.under(name));
+    let peer = under.as_ref().unwrap_or(peer);
 
     let judge = PathJudge {
         chain,
@@ -184,6 +192,13 @@ fn presented_names(chain: &Chain<'_>, trace: &Trace) -> Result<PresentedNames, S
     names
 }
 
+/// The name besides the entry's own under which the peer was dialled.
+fn dialled_name<'q>(question: &TrustQuestion<'q>) -> Option<&'q DnsName> {
+    let is_dialled = question.direction == Direction::Outbound;
+    let name = question.presented.name.filter(|_| is_dialled)?;
+    question.presented.expected.map(|_| name)
+}
+
 /// The peer entry that the names match: the dialled one, or inbound the one that they name (RFC 5922 §7.3 and §7.4).
 fn matching_entry(
     question: &TrustQuestion<'_>,
@@ -198,10 +213,11 @@ fn matching_entry(
         names,
         topology,
         dialled,
+        name: dialled_name(question),
         at: question.at,
     };
     trace.step(&fact, || match dialled {
-        Some(dialled) => names.expect_peer(dialled, topology, question.at),
+        Some(dialled) => names.expect_peer(dialled, dialled_name(question), topology, question.at),
         None => names.find_peer(topology, question.at),
     })
 }

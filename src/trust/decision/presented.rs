@@ -1,5 +1,5 @@
 //! What the other side of a connection presented.
-use crate::topology::{Direction, PeerRef};
+use crate::topology::{Direction, DnsName, PeerRef};
 use crate::trust::generation::loaded::Generation;
 use rustls_pki_types::CertificateDer;
 
@@ -12,6 +12,8 @@ pub struct Presented<'a> {
     ///
     /// Outbound without one asks for any peer that the names match (for expectations and explanations).
     pub expected: Option<PeerRef>,
+    /// Outbound: a name that the peer's entry covers, if it was dialled under that one and not its FQDN.
+    pub name: Option<&'a DnsName>,
     /// Outbound: the OCSP response that the peer stapled (RFC 6066 §8), for the moment of the handshake.
     pub staple: Option<&'a [u8]>,
 }
@@ -22,6 +24,7 @@ impl<'a> Presented<'a> {
         Self {
             chain,
             expected: None,
+            name: None,
             staple: None,
         }
     }
@@ -32,6 +35,11 @@ impl<'a> Presented<'a> {
             expected: Some(dialled),
             ..Self::inbound(chain)
         }
+    }
+
+    /// The same, where it was dialled under a name that its entry covers.
+    pub fn under(self, name: Option<&'a DnsName>) -> Self {
+        Self { name, ..self }
     }
 
     /// A chain that was presented before, as `generation` would judge it now. `peer` is the FQDN that it spoke for, or that

@@ -1,5 +1,5 @@
 //! The outcome of a decision, with all that explains it.
-use crate::topology::{Direction, PeerRef, sha256};
+use crate::topology::{Direction, DnsName, PeerRef, sha256};
 use crate::trust::certificate::{chain::MAX_CERTIFICATES, text::hex};
 use crate::trust::decision::question::TrustQuestion;
 use crate::trust::names::presented_name::MatchedKind;
@@ -49,6 +49,8 @@ pub struct Decision {
     pub peer: Option<PeerRef>,
     /// That entry's FQDN.
     pub peer_fqdn: Option<String>,
+    /// The name under which it was dialled, if that is one that the entry covers.
+    pub dialled: Option<DnsName>,
     /// The presented names that count as identities, as text (bounded).
     pub names: Vec<String>,
     /// The name that matched.
@@ -104,6 +106,7 @@ impl Decision {
             direction: question.direction,
             peer,
             peer_fqdn: entry.map(|p| p.fqdn.to_string()),
+            dialled: presented.name.cloned(),
             names: Vec::new(),
             matched: None,
             subjects: Vec::new(),
@@ -149,6 +152,11 @@ impl Decision {
             dialled.map(PeerRef::index),
             self.reason.code(),
         );
+        let name = self.dialled.as_ref().map(DnsName::as_str);
+        let text = match name {
+            Some(name) => format!("{text}|{name}"),
+            None => text,
+        };
         let mut id = hex(&sha256(text.as_bytes()));
         id.truncate(16);
         self.id = id;

@@ -86,10 +86,11 @@ impl Generation {
             let direction = shown.direction;
             let named = self.topology().peer_by_fqdn(shown.peer);
             // A peer that left the topology is no surprise.
-            if named.is_none() || !judged.insert((shown.peer, direction)) {
+            if named.is_none() || !judged.insert((shown.peer, shown.name.clone(), direction)) {
                 continue;
             }
-            let presented = Presented::again(&shown.chain, Some(shown.peer), direction, self);
+            let presented = Presented::again(&shown.chain, Some(shown.peer), direction, self)
+                .under(shown.name.as_ref());
             let question = TrustQuestion {
                 presented: &presented,
                 chain: &Chain::parse(presented.chain),

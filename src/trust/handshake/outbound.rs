@@ -1,5 +1,5 @@
 //! The verifier that rustls calls for a connection to a peer: it hands what was presented to [`decide`].
-use crate::topology::{Direction, PeerRef};
+use crate::topology::{Direction, DnsName, PeerRef};
 use crate::trust::decision::decide::{PeerId, decide};
 use crate::trust::decision::{presented::Presented, verdict::Decision};
 use crate::trust::generation::loaded::Generation;
@@ -20,6 +20,8 @@ pub struct OutboundVerifier {
     /// Of this handshake alone, as the verifier itself is.
     verdict: HandshakeVerdict<PeerId>,
     peer: PeerRef,
+    /// A name of the entry's `covers`, if it is dialled under that one.
+    name: Option<DnsName>,
 }
 
 impl OutboundVerifier {
@@ -28,6 +30,15 @@ impl OutboundVerifier {
     ///
     /// One for each connection that is dialled, with the configuration that carries it.
     pub fn noting(generation: &Arc<Generation>, peer: PeerRef, seen: Arc<SeenChains>) -> Arc<Self> {
+        Self::under(generation, (peer, None), seen)
+    }
+
+    /// The same; with a name, the peer is dialled under that one, which its entry must cover and the certificate must carry.
+    pub fn under(
+        generation: &Arc<Generation>,
+        (peer, name): (PeerRef, Option<&DnsName>),
+        seen: Arc<SeenChains>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             verdict: HandshakeVerdict::new(
                 Arc::downgrade(generation),
@@ -35,6 +46,7 @@ impl OutboundVerifier {
                 signature_algorithms(),
             ),
             peer,
+            name: name.cloned(),
         })
     }
 
@@ -60,7 +72,9 @@ impl ServerCertVerifier for OutboundVerifier {
             // The peer that was dialled is expected, whichever address or name led there: DNS is a hint and
             // never a proof.
             .judge(end_entity, intermediates, now, |chain, generation| {
-                let presented = Presented::outbound(chain, self.peer).with_staple(ocsp_response);
+                let presented = Presented::outbound(chain, self.peer)
+                    .under(self.name.as_ref())
+                    .with_staple(ocsp_response);
                 decide(&presented, Direction::Outbound, generation, now)
             })?;
         // Nothing waits for the signature here: a refused server need not prove that it has its key.

@@ -1,6 +1,6 @@
 //! The chains that were presented lately, accepted and refused, with what was decided about them: bounded, one entry for
 //! each decision.
-use crate::topology::{Direction, Listener, Topology};
+use crate::topology::{Direction, DnsName, Listener, Topology};
 use crate::trust::decision::presented::Presented;
 use crate::trust::decision::verdict::{Decision, Verdict};
 use crate::trust::generation::loaded::Generation;
@@ -55,6 +55,7 @@ impl SeenChain {
     pub fn presented_to(&self, generation: &Generation) -> Presented<'_> {
         let peer = self.decision.peer_fqdn.as_deref();
         Presented::again(&self.chain, peer, self.decision.direction, generation)
+            .under(self.decision.dialled.as_ref())
     }
 
     /// The listener of a topology that it would be presented to again, if it was presented to one.
@@ -71,6 +72,7 @@ impl SeenChain {
         let accepted = self.decision.verdict == Verdict::Accept;
         fqdn.filter(|_| accepted).map(|peer| ShownChain {
             peer,
+            name: self.decision.dialled.clone(),
             direction: self.decision.direction,
             chain: Cow::Borrowed(&self.chain),
         })
@@ -89,6 +91,8 @@ impl SeenChain {
 pub struct ShownChain<'a> {
     /// The peer's FQDN.
     pub peer: &'a str,
+    /// The name under which it was dialled, if that is one that its entry covers.
+    pub name: Option<DnsName>,
     /// Which way the connection was made.
     pub direction: Direction,
     /// Leaf first.

@@ -98,6 +98,7 @@ impl PresentedNames {
     pub(crate) fn expect_peer(
         &self,
         expected: PeerRef,
+        name: Option<&DnsName>,
         topology: &Topology,
         at: UnixTime,
     ) -> Result<MatchedEntry, StepRefusal> {
@@ -107,6 +108,16 @@ impl PresentedNames {
         if let Err(reason) = active(peer, at) {
             return Err(reason.at_line(held_back_words(reason, peer), peer.line));
         }
+        // A name that the entry covers takes the place of its own.
+        let under = match name {
+            Some(name) if !peer.covers_name(name.as_str()) => {
+                let detail = format!("dialled {name}, which {} does not cover", peer.fqdn);
+                return Err(TrustReason::NotInTopology.at_line(detail, peer.line));
+            }
+            Some(name) => Some(peer.under(name)),
+            None => None,
+        };
+        let peer = under.as_ref().unwrap_or(peer);
         match self.speak_for(peer) {
             Ok(position) => self.matched(expected, position),
             Err(Some(reason)) => Err(reason.at_line(peer.fqdn.to_string(), peer.line)),

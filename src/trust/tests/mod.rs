@@ -104,6 +104,7 @@ impl World {
             dns: crate::topology::Lookup::Sip,
             keepalive: None,
             connections: 1,
+            covers: Vec::new(),
             boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
             window: Window::default(),
             stage: Stage::Enforce,

@@ -1,6 +1,8 @@
 //! What a decision tells, what a generation refuses, and what must not matter.
 use super::{World, inbound, later, outbound};
-use crate::topology::{Direction, Expectation, NamePolicy, PeerKind, Revocation, RevocationScope};
+use crate::topology::{
+    Direction, DnsName, Domain, Expectation, NamePolicy, PeerKind, Revocation, RevocationScope,
+};
 use crate::trust::{Before, Generation, MatchedKind, Presented, TrustReason, Verdict, decide};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use sipward_lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
@@ -140,6 +142,78 @@ fn a_mismatch_says_whose_names_they_are() {
     assert_eq!(decision.reason, TrustReason::NameMismatch);
     assert!(decision.detail.as_deref().unwrap().contains(FE02));
     assert_eq!(decision.peer, Some(peer));
+}
+
+#[test]
+fn a_covered_name_is_proven_as_the_entrys_own_would_be() {
+    let (root, other) = (
+        Authority::root("Contoso Root").unwrap(),
+        Authority::root("Other Root").unwrap(),
+    );
+    let generation = World::default()
+        .trust("fabrikam-ca", &[&root])
+        .trust("other-ca", &[&other])
+        .peer("edge.fabrikam.test", PeerKind::Federated, &["fabrikam-ca"])
+        .with(|peer| peer.covers = vec![Domain::parse_pattern("*.region.test").unwrap()])
+        .peer(FE01, PeerKind::Home, &["other-ca"])
+        .generation();
+    let peer = generation.topology().peer_by_fqdn("edge.fabrikam.test");
+    let ask = |ca: &Authority, certified: &str, dialled: &str| {
+        let leaf = ca.server(certified).unwrap();
+        let name = DnsName::parse(dialled).unwrap();
+        let presented = Presented {
+            expected: peer,
+            name: Some(&name),
+            ..Presented::inbound(&leaf.chain)
+        };
+        decide(&presented, Direction::Outbound, &generation, pki::now())
+    };
+    let accepted = ask(&root, "a.region.test", "a.region.test").unwrap();
+    assert_eq!(accepted.name().map(DnsName::as_str), Some("a.region.test"));
+    let decision = accepted.decision();
+    assert_eq!(decision.peer_fqdn.as_deref(), Some("edge.fabrikam.test"));
+    for (ca, certified, dialled, reason) in [
+        (
+            &root,
+            "edge.fabrikam.test",
+            "a.region.test",
+            TrustReason::NameMismatch,
+        ),
+        (
+            &root,
+            "b.region.test",
+            "a.region.test",
+            TrustReason::NameMismatch,
+        ),
+        (
+            &other,
+            "a.region.test",
+            "a.region.test",
+            TrustReason::AnchorNotForPeer,
+        ),
+        (
+            &root,
+            "a.other.test",
+            "a.other.test",
+            TrustReason::NotInTopology,
+        ),
+        (
+            &root,
+            "region.test",
+            "region.test",
+            TrustReason::NotInTopology,
+        ),
+    ] {
+        let refused = ask(ca, certified, dialled).unwrap_err();
+        assert_eq!(refused.reason, reason, "{certified} for {dialled}");
+        assert_eq!(refused.peer, peer);
+        assert_ne!(refused.id, decision.id);
+    }
+    // Nobody comes in by such a name.
+    let leaf = root.server("a.region.test").unwrap();
+    let presented = Presented::inbound(&leaf.chain);
+    let inbound = decide(&presented, Direction::Inbound, &generation, pki::now());
+    assert_eq!(inbound.unwrap_err().reason, TrustReason::NotInTopology);
 }
 
 #[test]

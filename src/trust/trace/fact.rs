@@ -1,5 +1,5 @@
 //! What the steps of a decision look at, as data: a decision names it, and only an explanation puts it into words.
-use crate::topology::{Direction, Listener, Peer, PeerRef, Topology, TrustSet};
+use crate::topology::{Direction, DnsName, Listener, Peer, PeerRef, Topology, TrustSet};
 use crate::trust::StepRefusal;
 use crate::trust::certificate::chain::{Chain, ParsedChain};
 use crate::trust::names::presented::PresentedNames;
@@ -24,6 +24,7 @@ pub(crate) enum Fact<'f> {
         names: &'f PresentedNames,
         topology: &'f Topology,
         dialled: Option<PeerRef>,
+        name: Option<&'f DnsName>,
         at: UnixTime,
     },
     /// All trust sets of a peer.

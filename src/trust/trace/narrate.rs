@@ -1,7 +1,7 @@
 //! The words of an explanation: what each step of the decision looked at, for `explain`.
 use crate::topology::{
-    Direction, Peer, PeerRef, PurposePolicy, Revocation, RevocationScope, Topology, TrustSet,
-    show_duration, show_moment,
+    Direction, DnsName, Peer, PeerRef, PurposePolicy, Revocation, RevocationScope, Topology,
+    TrustSet, show_duration, show_moment,
 };
 use crate::trust::certificate::{chain::Chain, text::subject_text};
 use crate::trust::path::cert_path::CertPath;
@@ -48,8 +48,11 @@ impl Fact<'_> {
             Self::Chain { presented, .. } => presented_words(presented),
             Self::Names { .. } => "names presented".to_owned(),
             Self::Entries {
-                topology, dialled, ..
-            } => sought(topology, *dialled),
+                topology,
+                dialled,
+                name,
+                ..
+            } => sought(topology, *dialled, *name),
             Self::Vouching => "a path to an anchor that may vouch for this peer".to_owned(),
             Self::Set(set) => set_words(set),
             // The refusal names the set and its window already.
@@ -98,8 +101,9 @@ impl Fact<'_> {
                 names,
                 topology,
                 dialled,
+                name,
                 at,
-            } => entries(names, topology, *dialled, *at),
+            } => entries(names, topology, (*dialled, *name), *at),
             Self::Revocation {
                 path,
                 set,
@@ -134,9 +138,13 @@ fn presented_words(presented: &[CertificateDer<'_>]) -> String {
 }
 
 /// Outbound one entry must match, inbound one of all of them is looked for.
-fn sought(topology: &Topology, dialled: Option<PeerRef>) -> String {
+fn sought(topology: &Topology, dialled: Option<PeerRef>, name: Option<&DnsName>) -> String {
     let entries = topology.peers().len();
     match dialled {
+        Some(peer) if let Some(name) = name => format!(
+            "the names must cover {name}, which {} covers",
+            topology.peer(peer).fqdn
+        ),
         Some(peer) => format!("the names must cover {}", topology.peer(peer).fqdn),
         None => format!("the entry among {entries} that a name matches"),
     }

@@ -1,6 +1,8 @@
 //! What the steps of a decision found on their way, each on a line of its own, for `explain`.
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{PeerRef, Revocation, RevocationScope, Topology, TrustSet, show_moment};
+use crate::topology::{
+    DnsName, PeerRef, Revocation, RevocationScope, Topology, TrustSet, show_moment,
+};
 use crate::trust::certificate::{chain::Chain, text::subject_text, validity::window};
 use crate::trust::names::{entry::active, presented::PresentedNames};
 use crate::trust::path::cert_path::CertPath;
@@ -61,7 +63,7 @@ pub(crate) fn each_name(chain: &Chain<'_>, names: Option<&PresentedNames>) -> Ve
 pub(crate) fn entries(
     names: &PresentedNames,
     topology: &Topology,
-    dialled: Option<PeerRef>,
+    (dialled, name): (Option<PeerRef>, Option<&DnsName>),
     at: UnixTime,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
@@ -72,7 +74,10 @@ pub(crate) fn entries(
     for (reference, peer) in topology.peer_refs() {
         // The same questions as in the decision: whether a name speaks for the entry, and whether the entry
         // counts now.
-        let (outcome, text) = match names.speak_for(peer) {
+        let is_dialled = dialled == Some(reference);
+        let under = name.filter(|_| is_dialled).map(|name| peer.under(name));
+        let spoken = names.speak_for(under.as_ref().unwrap_or(peer));
+        let (outcome, text) = match spoken {
             Ok(position) => match active(peer, at) {
                 Ok(()) => (
                     StepOutcome::Passed,
@@ -91,7 +96,6 @@ pub(crate) fn entries(
             ),
         };
         // Outbound the dialled entry is the one that matters, even if no name is near it.
-        let is_dialled = dialled == Some(reference);
         if outcome == StepOutcome::Noted && !is_dialled {
             // Counted and not shown.
             let Some(rest) = left.checked_sub(1) else {

@@ -183,6 +183,7 @@ runs![
     crate::keep_alives::a_stranger_with_nothing_but_white_space_loses_its_connection_like_a_silent_one,
     crate::keep_alives::white_space_keeps_a_client_that_has_spoken_for_as_long_as_any_keep_alive,
     crate::metrics::an_address_that_is_taken_is_served_when_it_is_free_and_a_reload_moves_it,
+    crate::covers::a_seventeenth_name_takes_the_place_of_the_one_that_was_used_longest_ago,
     crate::next_hops::a_peer_is_found_by_its_service_and_proves_the_topologys_name,
     crate::next_hops::a_peer_whose_domain_offers_no_such_service_is_not_connected_to,
     crate::policy::a_client_cannot_use_the_path_of_another_client,

@@ -427,6 +427,7 @@ impl Driver {
         } else if let Some(peer) = self.listed(fqdn) {
             let event = LinkEvent::ConnectFailed {
                 peer,
+                name: None,
                 reason: "connection_refused".into(),
                 retry_at: self.world.now + Duration::from_secs(1),
             };

@@ -136,6 +136,7 @@ fn explained(row: &Row, direction: Direction) -> Explanation {
             Direction::Inbound => None,
             Direction::Outbound => row.generation.topology().peer_by_fqdn(row.dialled),
         },
+        name: None,
         staple: None,
     };
     explain(&presented, direction, &row.generation, row.at)
