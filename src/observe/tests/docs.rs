@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 /// What stands before the tables.
 const HEAD: &str = r#"# The log
 
-sipward writes one line for each event to standard error; under systemd that is the journal. The names below are
-stable: a name keeps its meaning, and a field keeps its type. New events and new fields may come.
+sipward writes one line for each event to standard error, as an entry with fields to systemd's journal, or to a file:
+[logging.md](logging.md). The names below are stable: a name keeps its meaning, and a field keeps its type. New events and
+new fields may come.
 
 `[log] format` chooses the form: `json`, `human`, or `auto` (human on a terminal, JSON otherwise). A JSON line begins with
 
