@@ -66,6 +66,8 @@ mod next_hops;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod probe;

@@ -1,7 +1,9 @@
 //! One look at the daemon for all who ask within a second, and one text of each kind made from it.
 //!
-//! So whoever reaches the address costs the shards one short question a second at most, and never two texts at a time.
+//! So whoever reaches the address costs the shards one short question a second at most, and never
+//! two texts at a time.
 use super::metrics;
+use super::page;
 use super::request::Resource;
 use super::snapshot::{Gatherer, Snapshot};
 use crate::daemon::Daemon;
@@ -45,7 +47,8 @@ pub(super) struct Cache {
     latest: Mutex<Latest>,
 }
 
-/// Behind one lock, which is held while the shards are asked: whoever comes meanwhile waits for the same answer.
+/// Behind one lock, which is held while the shards are asked: whoever comes meanwhile waits for the
+/// same answer.
 struct Latest {
     /// Who looks.
     gatherer: Gatherer,
@@ -70,8 +73,8 @@ impl Cache {
 
     /// What is asked for. Who comes while somebody else is answered waits and shares the look.
     pub(super) async fn rendered(&self, wanted: Resource) -> Rendered {
-        // Asked at once and of nobody: a balancer must not be sent to a node that has begun to stop a moment ago, nor
-        // wait for a shard.
+        // Asked at once and of nobody: a balancer must not be sent to a node that has begun to stop
+        // a moment ago, nor wait for a shard.
         if wanted == Resource::Ready {
             return ready(self.daemon.is_draining());
         }
@@ -85,7 +88,8 @@ impl Cache {
         if !snapshot.as_ref().is_some_and(|(at, _)| is_fresh(*at)) {
             texts.clear();
             let gathered = gatherer.gather().await;
-            // From its end: a shard that stands still makes a look long, and who waited meanwhile shares it.
+            // From its end: a shard that stands still makes a look long, and who waited meanwhile
+            // shares it.
             *snapshot = Some((now(), gathered));
         }
         // It has just been put there.
@@ -97,13 +101,19 @@ impl Cache {
     }
 }
 
-/// A text from a look. It takes milliseconds where there are thousands of peers, of this thread alone.
+/// A text from a look. It takes milliseconds where there are thousands of peers, of this thread
+/// alone.
 fn render(wanted: Resource, snapshot: &Snapshot) -> Rendered {
     match wanted {
         Resource::Metrics(dialect) => Rendered {
             status: StatusCode::OK,
             content_type: dialect.content_type(),
             body: metrics::text(snapshot, dialect).into(),
+        },
+        Resource::Page => Rendered {
+            status: StatusCode::OK,
+            content_type: "text/html; charset=utf-8",
+            body: page::html(snapshot).into(),
         },
         Resource::Health => {
             let silent = snapshot.shards.answers.iter().position(|answers| !answers);

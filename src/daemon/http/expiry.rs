@@ -1,4 +1,5 @@
-//! When what a generation rests on ends, looked up seldom: it takes a decision on each chain that a peer has shown.
+//! When what a generation rests on ends, looked up seldom: it takes a decision on each chain that a
+//! peer has shown.
 use crate::daemon::Daemon;
 use crate::daemon::clock::now;
 use crate::trust::{Foreseen, Generation, SeenChain};
@@ -6,7 +7,8 @@ use rustls_pki_types::UnixTime;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How old a look may be. Certificates end in weeks; what a peer shows anew may appear a little later.
+/// How old a look may be. Certificates end in weeks; what a peer shows anew may appear a little
+/// later.
 const FRESH: Duration = Duration::from_secs(600);
 
 /// The latest look.
@@ -43,7 +45,8 @@ impl Expiries {
 fn ends(generation: &Generation, seen: &[SeenChain]) -> Vec<Foreseen> {
     let shown = seen.iter().filter_map(SeenChain::accepted);
     let mut ends = generation.outlook(shown, UnixTime::now()).ends;
-    // From the beginning of time: what has ended and is still in the file is what an operator must see most of all.
+    // From the beginning of time: what has ended and is still in the file is what an operator must
+    // see most of all.
     ends.extend(generation.forecast(UnixTime::since_unix_epoch(Duration::ZERO)));
     ends.sort();
     ends

@@ -21,8 +21,8 @@ pub(super) struct AllShards {
     pub(super) calls: usize,
 }
 
-/// Sums up what the shards have answered. `last` holds what each has answered before: a figure must not drop because a
-/// shard stands still, as that is no news about its connections.
+/// Sums up what the shards have answered. `last` holds what each has answered before: a figure must
+/// not drop because a shard stands still, as that is no news about its connections.
 pub(super) fn sum_up(
     answers: Vec<Option<ShardFigures>>,
     last: &mut Vec<ShardFigures>,

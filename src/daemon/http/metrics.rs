@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashSet};
 
 /// The whole text.
 ///
-/// Every family of the table is in it, with or without samples: a dashboard finds its metrics by name before anything has
-/// happened.
+/// Every family of the table is in it, with or without samples: a dashboard finds its metrics by
+/// name before anything has happened.
 pub(super) fn text(snapshot: &Snapshot, dialect: Dialect) -> String {
     let mut out = Exposition::new(dialect);
     life(snapshot, &mut out);
@@ -38,7 +38,8 @@ fn life(snapshot: &Snapshot, out: &mut Exposition) {
     out.family(&names::READY).add(&[], ready);
     let number = snapshot.generation.number();
     out.family(&names::GENERATION).add(&[], number);
-    // Those of this run only, as Prometheus expects of a counter: `increase` knows what a restart is.
+    // Those of this run only, as Prometheus expects of a counter: `increase` knows what a restart
+    // is.
     let tally = &snapshot.reloads;
     let mut reloads = out.family(&names::RELOADS);
     reloads.add(&["ok"], tally.ok);
@@ -92,13 +93,14 @@ fn connections(snapshot: &Snapshot, out: &mut Exposition) {
     ];
     // Each handshake ends in one of these, and is called what its event is called.
     let outcomes = outcomes.map(|event| (event, event.row().name.strip_prefix("handshake_")));
-    // With those that have not happened yet: a rate needs a zero to begin from, or it misses the first one.
+    // With those that have not happened yet: a rate needs a zero to begin from, or it misses the
+    // first one.
     let judged = |reason: Reason| reason.layer() == Layer::Trust;
     events(snapshot, out, &names::HANDSHAKES, &outcomes, judged);
 }
 
-/// Peers and pools: one series for each, so that an alert can name what is down. Partners without a pool of their own have
-/// an implicit one.
+/// Peers and pools: one series for each, so that an alert can name what is down. Partners without a
+/// pool of their own have an implicit one.
 fn peers(snapshot: &Snapshot, out: &mut Exposition) {
     let topology = snapshot.generation.topology();
     let mut connections = out.family(&names::PEER_CONNECTIONS);
@@ -187,7 +189,8 @@ fn events(
     }
 }
 
-/// Bounds that bit, and every event as it is counted: what has no metric of its own can be watched all the same.
+/// Bounds that bit, and every event as it is counted: what has no metric of its own can be watched
+/// all the same.
 fn bounds_and_events(snapshot: &Snapshot, out: &mut Exposition) {
     let mut limits = out.family(&names::LIMIT_HITS);
     for (limit, count) in hits(&snapshot.events) {

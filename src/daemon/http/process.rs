@@ -58,7 +58,8 @@ fn kibibytes(status: &str, name: &str) -> Option<u64> {
 }
 
 /// Since Linux 6.2 the directory's size is their number; before, they are counted.
-// A node with a hundred thousand connections has as many entries there: to count them takes a while, of this thread alone.
+// A node with a hundred thousand connections has as many entries there: to count them takes a
+// while, of this thread alone.
 fn descriptors() -> Option<u64> {
     let said = fs::metadata("/proc/self/fd").ok()?.len();
     if said > 0 {

@@ -1,8 +1,8 @@
 //! What a request may ask for, and by which name of this node.
 //!
-//! A page in somebody's browser can have its own name resolve to this address and then read what it is answered (DNS
-//! rebinding), but the browser still says in `Host` which name it has asked for. So only names that are known to be this
-//! node's are answered.
+//! A page in somebody's browser can have its own name resolve to this address and then read what it
+//! is answered (DNS rebinding), but the browser still says in `Host` which name it has asked for.
+//! So only names that are known to be this node's are answered.
 use crate::observe::metrics::Dialect;
 use hyper::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
@@ -13,6 +13,8 @@ use std::net::IpAddr;
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Resource {
+    /// `/`: the page.
+    Page,
     /// `/metrics`.
     Metrics(Dialect),
     /// `/healthz`: whether every shard answers.
@@ -45,6 +47,7 @@ pub(super) fn wanted(request: &Parts, rules: &HostRules<'_>) -> Result<Resource,
     }
     // A query means nothing here, and browsers and scrapers like to send one: only the path counts.
     match request.uri.path() {
+        "/" => Ok(Resource::Page),
         "/metrics" => Ok(Resource::Metrics(Dialect::accepted(&accept(
             &request.headers,
         )))),
@@ -88,7 +91,8 @@ impl HostRules<'_> {
         }
     }
 
-    /// The port does not matter: a translating gateway may have changed it, and no attack needs another one.
+    /// The port does not matter: a translating gateway may have changed it, and no attack needs
+    /// another one.
     fn allows(&self, authority: &Authority) -> bool {
         let host = authority.host();
         // As URIs write an IPv6 address.
@@ -99,8 +103,8 @@ impl HostRules<'_> {
         if authority.as_str().contains('@') {
             return false;
         }
-        // An address cannot be made to lead elsewhere; those that are not this node's are refused all the same, since the
-        // request has come here by mistake.
+        // An address cannot be made to lead elsewhere; those that are not this node's are refused
+        // all the same, since the request has come here by mistake.
         let Ok(ip) = host.parse::<IpAddr>() else {
             return host == "localhost" || self.hosts.contains(&host);
         };

@@ -1,4 +1,5 @@
-//! Takes the address that the topology names, and lets go of it when a reload names another one or none.
+//! Takes the address that the topology names, and lets go of it when a reload names another one or
+//! none.
 use super::server::{HttpServer, serve};
 use crate::daemon::Daemon;
 use crate::observe::Event;
@@ -10,11 +11,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// From one try to have an address to the next, which the process before this one may still have; and from one look whether
-/// this one has handed over to the next.
+/// From one try to have an address to the next, which the process before this one may still have;
+/// and from one look whether this one has handed over to the next.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Serves `[http]` of whichever generation is in force. It ends with the daemon's runtime, and the thread with it.
+/// Serves `[http]` of whichever generation is in force. It ends with the daemon's runtime, and the
+/// thread with it.
 pub(in crate::daemon) async fn run(daemon: Arc<Daemon>) {
     let mut reloads = daemon.serving();
     // Dropping the guard ends the thread that serves.
@@ -27,7 +29,8 @@ pub(in crate::daemon) async fn run(daemon: Arc<Daemon>) {
         let wanted = daemon.generation().topology().http().address;
         let wanted = wanted.filter(|_| !is_retired);
         if served.as_ref().map(|(address, _)| *address) != wanted {
-            // First: two addresses may be one to the system, such as 0.0.0.0:9464 and 127.0.0.1:9464.
+            // First: two addresses may be one to the system, such as 0.0.0.0:9464 and
+            // 127.0.0.1:9464.
             drop(served.take());
         }
         if let Some(address) = wanted.filter(|_| served.is_none()) {
@@ -62,7 +65,8 @@ fn begin(daemon: &Arc<Daemon>, address: SocketAddr) -> io::Result<(SocketAddr, D
     socket.set_nonblocking(true)?;
     // Port 0 has become a real one.
     let bound = socket.local_addr()?;
-    // Here, so that a system that has none left is reported to the operator and not to a thread that ends in silence.
+    // Here, so that a system that has none left is reported to the operator and not to a thread
+    // that ends in silence.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

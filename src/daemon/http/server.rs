@@ -1,10 +1,15 @@
-//! The HTTP server: a bounded number of connections, each with one request, one answer and a deadline.
+//! The HTTP server: a bounded number of connections, each with one request, one answer and a
+//! deadline.
 use super::cache::{Cache, Rendered};
+use super::page;
 use super::request::{HostRules, wanted};
 use crate::daemon::Daemon;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,8 +24,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Connections at a time. One that has asked for nothing yet makes room for a new one, so that nobody who only connects
-/// can keep monitoring out.
+/// Connections at a time. One that has asked for nothing yet makes room for a new one, so that
+/// nobody who only connects can keep monitoring out.
 const CONNECTIONS: usize = 256;
 /// Bytes of a request's head, and fields in it: a browser sends a tenth of either.
 const HEAD: usize = 16 * 1024;
@@ -29,11 +34,12 @@ const FIELDS: usize = 100;
 const FOR_REQUEST: Duration = Duration::from_secs(5);
 /// From connecting to the last byte taken.
 const FOR_ALL: Duration = Duration::from_secs(30);
-/// How long, and for how many bytes, a refused request is read on: to close over what nobody has read is a reset, which
-/// may take the answer along.
+/// How long, and for how many bytes, a refused request is read on: to close over what nobody has
+/// read is a reset, which may take the answer along.
 const FOR_REST: Duration = Duration::from_secs(1);
 const REST: u64 = 256 * 1024;
-/// Pause when the process has no descriptors left: the socket stays readable, and trying at once would burn the core.
+/// Pause when the process has no descriptors left: the socket stays readable, and trying at once
+/// would burn the core.
 const STARVED: Duration = Duration::from_millis(100);
 
 /// What all connections share.
@@ -151,19 +157,21 @@ impl HttpServer {
 
 /// What a request that is not carried out gets.
 ///
-/// A sentence for whoever has mistyped something; who has come by mistake learns nothing of the node by it.
+/// A sentence for whoever has mistyped something; who has come by mistake learns nothing of the
+/// node by it.
 fn refusal(status: StatusCode) -> Rendered {
     let what = match status {
         StatusCode::MISDIRECTED_REQUEST => {
             "this node is not asked by that name; [http] hosts lists further ones"
         }
-        StatusCode::NOT_FOUND => "there are /metrics, /healthz and /readyz",
+        StatusCode::NOT_FOUND => "there are /, /metrics, /healthz and /readyz",
         other => other.canonical_reason().unwrap_or("refused"),
     };
     Rendered::plain(status, format!("{what}\n"))
 }
 
-/// The answer with the fields that all have: nothing of it is kept by anybody, nor taken for something else.
+/// The answer with the fields that all have: nothing of it is kept by anybody, nor taken for
+/// something else.
 fn respond(rendered: Rendered) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(rendered.body));
     *response.status_mut() = rendered.status;
@@ -174,6 +182,11 @@ fn respond(rendered: Rendered) -> Response<Full<Bytes>> {
     );
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Of every answer, an error too. It is ASCII, so there always is one.
+    if let Ok(policy) = HeaderValue::try_from(page::policy()) {
+        fields.insert(CONTENT_SECURITY_POLICY, policy);
+    }
     if rendered.status == StatusCode::METHOD_NOT_ALLOWED {
         fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }

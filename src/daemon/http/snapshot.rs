@@ -10,13 +10,16 @@ use crate::observe::{Counts, RequestTotals};
 use crate::proxy::Fitness;
 use crate::trust::{Foreseen, Generation};
 use rustls_pki_types::UnixTime;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a shard gets to answer: far longer than any turn of its tasks, and far shorter than monitoring waits.
+/// What a shard gets to answer: far longer than any turn of its tasks, and far shorter than
+/// monitoring waits.
 const FOR_SHARDS: Duration = Duration::from_secs(2);
 
-/// One look. Everything that is shown comes from here, so that one answer does not disagree with itself.
+/// One look. Everything that is shown comes from here, so that one answer does not disagree with
+/// itself.
 pub(super) struct Snapshot {
     /// The generation that serves.
     pub(super) generation: Arc<Generation>,
@@ -28,6 +31,9 @@ pub(super) struct Snapshot {
     pub(super) requests: RequestTotals,
     /// What was counted of events.
     pub(super) events: Counts,
+    /// What was refused lately, the newest first, as lines of the log: the one thing here that
+    /// has words of remotes in it, for the page alone.
+    pub(super) refusals: Vec<Value>,
     /// Log lines that nobody will read.
     pub(super) lines_lost: u64,
     /// What ends, the next first.
@@ -80,6 +86,7 @@ impl Gatherer {
             generation,
             requests: daemon.edge.requests(),
             events: daemon.log.counts(),
+            refusals: daemon.log.refusals(),
             lines_lost: daemon.log.lost(),
             ends,
             reloads: daemon.reload_tally(),
