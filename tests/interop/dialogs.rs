@@ -3,7 +3,6 @@ use crate::harness::{
     CONTOSO, Certificates, Edge, HOME, Home, Lab, Mark, Peering, Phone, Program, Relay,
     SECOND_HOME, Setup, Stage, Target, establish, free_port,
 };
-use std::net::{Ipv4Addr, SocketAddrV4};
 
 const NEEDS: &[Program] = &[Program::Kamailio, Program::Baresip];
 
@@ -44,8 +43,7 @@ fn a_phone_loses_its_connection_in_a_call_comes_back_and_is_sent_the_bye() {
         return;
     };
     let lab = Lab::raise(&["REUSE"]);
-    let way = Ipv4Addr::new(127, 0, 0, 2);
-    let relay = Relay::start_at(SocketAddrV4::new(way, lab.edge.port()), lab.edge.port());
+    let (relay, way) = Relay::beside(lab.edge.port());
     let carol = Phone::start_over(way, &lab.certificates, "carol", "alice");
     lab.alice.register(lab.target());
     carol.register(lab.target());

@@ -33,8 +33,8 @@ impl Scene {
         };
         let home = Home::start(&certificates, &setup);
         let directly = SocketAddrV4::new(Ipv4Addr::LOCALHOST, edge.port());
-        let around = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), edge.port());
-        let way_of_bob = Relay::start_at(around, edge.port());
+        let (way_of_bob, way) = Relay::beside(edge.port());
+        let around = SocketAddrV4::new(way, edge.port());
         let ca = certificates.enterprise_ca();
         let alice = Linphone::start(&ca, "alice", directly);
         let bob = Linphone::start(&ca, "bob", around);

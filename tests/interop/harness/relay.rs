@@ -2,7 +2,7 @@
 //! file that tshark reads.
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -31,12 +31,20 @@ struct State {
 impl Relay {
     /// Starts one in front of a port of loopback.
     pub(crate) fn start(target: u16) -> Self {
-        Self::start_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), target)
+        Self::of(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), target)
     }
 
-    /// As [`Relay::start`], listening there.
-    pub(crate) fn start_at(address: SocketAddrV4, target: u16) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+    /// As [`Relay::start`], at the same port of another address of loopback, which is returned.
+    ///
+    /// Another test may have that port at any address, so several are tried.
+    pub(crate) fn beside(target: u16) -> (Self, Ipv4Addr) {
+        let tried = (2..=200).map(|last| Ipv4Addr::new(127, 0, 77, last));
+        let mut bound = tried.filter_map(|way| Some((TcpListener::bind((way, target)).ok()?, way)));
+        let (listener, way) = bound.next().unwrap();
+        (Self::of(listener, target), way)
+    }
+
+    fn of(listener: TcpListener, target: u16) -> Self {
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
