@@ -16,7 +16,7 @@ use serde_json::Value;
 const ROWS: usize = 20;
 /// The only style that a browser may use: its digest is in the policy.
 const STYLE: &str = "body{font:14px sans-serif;margin:1.5em;color:#222;max-width:72em}h1{font-size:1.4em}h2{font-size:1.1em;margin-top:1.6em}\
-                     table{border-collapse:collapse}td,th{padding:.25em .8em .25em 0;text-align:left;vertical-align:top;overflow-wrap:anywhere;border-bottom:1px solid #ddd}\
+                     table{border-collapse:collapse}td,th{padding:.25em .8em .25em 0;text-align:left;vertical-align:top;max-width:28em;overflow-wrap:break-word;border-bottom:1px solid #ddd}\
                      svg{max-width:100%;height:auto}code{background:#f3f3f3}";
 
 /// What a browser may do with anything that comes from here: show it in this style, and nothing
