@@ -139,7 +139,7 @@ async fn a_kicked_peer_neither_comes_nor_is_connected_to_until_its_time_is_over(
 }
 
 #[tokio::test]
-async fn an_address_is_denied_by_a_connection_of_it_in_each_notation_and_by_the_file() {
+pub(crate) async fn an_address_is_denied_by_a_connection_of_it_in_each_notation_and_by_the_file() {
     let mut world = World::new().await;
     let client = world.client("one").await;
     let accepted = world

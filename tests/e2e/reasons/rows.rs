@@ -12,7 +12,7 @@ use std::thread;
 const RUNNERS: usize = 4;
 
 /// Rows that no test provokes, and why none can.
-const UNPROVOKED: [(Reason, &str); 20] = [
+const UNPROVOKED: [(Reason, &str); 19] = [
     (
         Rule::NoEmptyLine.reason(),
         "framing waits for the empty line, so that a head without one ends as head_timeout or head_too_large",
@@ -60,10 +60,6 @@ const UNPROVOKED: [(Reason, &str); 20] = [
     (
         DaemonReason::Stopping.reason(),
         "a command would have to arrive between the end of the supervising loop and that of the process",
-    ),
-    (
-        DaemonReason::StartFailed.reason(),
-        "the system would have to refuse a thread or a runtime",
     ),
     (
         DaemonReason::StateFull.reason(),
@@ -160,6 +156,7 @@ runs![
     crate::control::kick_closes_one_connection_or_all_of_a_peer,
     crate::denials::a_kicked_user_is_refused_for_a_time_and_nobody_else,
     crate::denials::there_is_room_for_so_many_denials_and_damage_is_no_reason_not_to_start,
+    crate::denials::an_address_is_denied_by_a_connection_of_it_in_each_notation_and_by_the_file,
     crate::control::what_is_no_request_gets_an_error_and_the_next_one_is_served,
     crate::crl_fetch::a_certificate_cannot_make_us_ask_this_host_unless_it_is_listed,
     crate::crl_fetch::a_certificate_that_names_only_points_that_are_not_asked_is_told_of_once,
