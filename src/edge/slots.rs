@@ -3,7 +3,7 @@
 //!
 //! The number of slots bounds memory. What is computed for strangers is bounded elsewhere: a shard answers few hellos at a
 //! time, and relays messages in between. A remote that stalls after its hello costs memory alone, for as long as nobody
-//! waits until the handshake's own deadline, and for three seconds when somebody does.
+//! waits until the handshake's own deadline, and for three seconds when somebody does and few slots return.
 use super::crowd::Crowd;
 use super::priority::{ByPriority, Priority};
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ reasons! {
         TooManyFromSource "too_many_from_source"
             check: "ss -tn state established, grouped by the remote address",
             remedy: "find out who floods; behind a translating gateway raise the limit",
-        /// all handshakes that limits.handshakes allows were taken, and this one had been under way for three seconds
+        /// all handshakes that limits.handshakes allows were taken, few ended, and this one had been under way for three seconds
         TooManyHandshakes "too_many_handshakes"
             check: "sipward status; handshake_aborted events with `timeout` are clients that do not finish",
             remedy: "find out who begins handshakes without finishing them, or raise the limit",

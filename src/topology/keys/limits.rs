@@ -99,7 +99,7 @@ limits! {
         "From accepting a connection of a balancer (`proxy_protocol`) to the end of its header.";
     // A handshake that waits for its remote holds some 20 KiB.
     handshakes: count 500, (1, 100_000), reload,
-        "Handshakes at a time, from a whole ClientHello on, for each shard; a quarter is kept for peers and for sources that were known lately. What comes on top waits; one that has been under way for three seconds makes room.";
+        "Handshakes at a time, from a whole ClientHello on, for each shard; a quarter is kept for peers and for sources that were known lately. What comes on top waits; where few end by themselves, one that has been under way for three seconds makes room.";
     waiting: count 20_000, SLOTS, reload,
         "Connections, all shards together, that have not sent their ClientHello or wait for a handshake; beyond that the oldest of the fullest source is closed.";
     connections: count 30_000, SLOTS, reload,
