@@ -3,7 +3,7 @@ use super::clock;
 use super::handle::Edge;
 use super::peer_states::Down;
 use super::shard::Shard;
-use crate::observe::RequestTotals;
+use crate::observe::{RefusalRing, RequestTotals};
 use crate::proxy::Fitness;
 use crate::topology::Topology;
 use std::time::Duration;
@@ -29,6 +29,12 @@ impl Edge {
     /// The figures of each shard, in their order; `None`: it does not answer within `patience`.
     pub async fn figures(&self, patience: Duration) -> Vec<Option<ShardFigures>> {
         self.each_that_answers(patience, |shard| ShardFigures::of(shard))
+            .await
+    }
+
+    /// What each shard has refused lately, in their order; `None`: it does not answer within `patience`.
+    pub async fn refusals(&self, patience: Duration) -> Vec<Option<RefusalRing>> {
+        self.each_that_answers(patience, |shard| shard.shared.log.refusals())
             .await
     }
 

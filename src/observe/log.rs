@@ -4,7 +4,7 @@ use super::event::{Event, EventKind};
 use super::limits::{LineLimits, left_of_window};
 use super::memory::MemoryLog;
 use super::queue::{LineQueue, LogGuard};
-use super::refusals::{self, RefusalRing, is_refusal};
+use super::refusals::{RefusalRing, is_refusal};
 use super::sink::Sink;
 use super::writer::now;
 use crate::reason::Reason;
@@ -21,15 +21,13 @@ pub struct Log {
     queue: LineQueue,
     /// The counters of all recorders, for whoever sums them.
     all: Arc<Mutex<Vec<Arc<Counters>>>>,
-    /// The same of what they have refused lately.
-    rings: Arc<Mutex<Vec<Arc<RefusalRing>>>>,
 }
 
 /// The recorder of one shard: it stays on one thread, and takes no lock and shares no counter with others.
 pub struct ShardLog {
     queue: LineQueue,
     counters: Arc<Counters>,
-    refusals: Arc<RefusalRing>,
+    refusals: RefCell<RefusalRing>,
     limits: RefCell<LineLimits>,
     /// A window owes a sum: somebody must come back when it is over, because no further event may come to write it.
     owes_sums: Arc<Notify>,
@@ -40,7 +38,7 @@ impl ShardLog {
         Self {
             queue,
             counters: Arc::default(),
-            refusals: Arc::default(),
+            refusals: RefCell::default(),
             limits: RefCell::default(),
             owes_sums: Arc::default(),
         }
@@ -51,16 +49,19 @@ impl ShardLog {
         let at = now();
         // In this order: a count must not depend on what the log shows.
         self.counters.add(event.kind(), event.reason());
-        // Before the limits, which a flood of one kind uses up.
-        if is_refusal(event.kind()) {
-            self.refusals.keep(at, &event);
-        }
         let mut limits = self.limits.borrow_mut();
         let owed = limits.owes_sums;
         let admitted = limits.admit(&event, at);
         self.push_sums(&mut limits);
+        let is_kept = is_refusal(event.kind());
         if admitted {
+            if is_kept {
+                self.refusals.borrow_mut().keep(at, event.clone());
+            }
             self.queue.push(at, event);
+        } else if is_kept {
+            // Without a copy: a flood of refusals, which has no lines, costs no allocation here.
+            self.refusals.borrow_mut().keep(at, event);
         }
         if !owed && limits.owes_sums {
             self.owes_sums.notify_one();
@@ -71,6 +72,11 @@ impl ShardLog {
     /// addition: the core has not built the event.
     pub fn count(&self, event: EventKind, reason: Option<Reason>) {
         self.counters.add(event, reason);
+    }
+
+    /// What was refused lately in this shard, whether it had a line or not.
+    pub fn refusals(&self) -> RefusalRing {
+        self.refusals.borrow().clone()
     }
 
     /// Writes the sums of suppressed events whenever a window is over; runs for ever.
@@ -129,7 +135,6 @@ impl Log {
         let recorder = ShardLog::new(queue.clone());
         Self {
             all: Arc::new(Mutex::new(vec![Arc::clone(&recorder.counters)])),
-            rings: Arc::new(Mutex::new(vec![Arc::clone(&recorder.refusals)])),
             recorder: Arc::new(Mutex::new(recorder)),
             queue,
         }
@@ -139,7 +144,6 @@ impl Log {
     pub fn for_shard(&self) -> ShardLog {
         let recorder = ShardLog::new(self.queue.clone());
         locked(&self.all).push(Arc::clone(&recorder.counters));
-        locked(&self.rings).push(Arc::clone(&recorder.refusals));
         recorder
     }
 
@@ -154,9 +158,9 @@ impl Log {
         Counts::sum(locked(&self.all).iter().map(|counters| &**counters))
     }
 
-    /// What was refused lately by any recorder, the newest first, as the lines of the log.
-    pub fn refusals(&self) -> Vec<serde_json::Value> {
-        refusals::latest(locked(&self.rings).iter().map(|ring| &**ring))
+    /// What was refused lately by what is no shard. Each shard answers for itself.
+    pub fn refusals(&self) -> RefusalRing {
+        locked(&self.recorder).refusals()
     }
 
     /// Writes the sums of suppressed events whenever a window is over; runs for ever.

@@ -46,6 +46,7 @@ pub use keys::{ALL_KEYS, FieldKey};
 pub use log::{Log, ShardLog};
 pub use memory::MemoryLog;
 pub use queue::LogGuard;
+pub use refusals::RefusalRing;
 pub use sink::Sink;
 pub use table::{EventRow, Limited};
 pub(crate) use text::acts_on_reader;

@@ -3,18 +3,16 @@ use super::event::{Event, EventKind};
 use super::json;
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// How many each recorder keeps, and how many an operator sees of all.
-pub(super) const KEPT: usize = 200;
+const KEPT: usize = 200;
 
-/// What a recorder has refused lately.
+/// What a recorder has refused lately, the oldest first.
 ///
-/// Behind a lock that only refusals take, and the reader for as long as it takes to copy them: no relayed message meets
-/// it.
-#[derive(Debug, Default)]
-pub(super) struct RefusalRing(Mutex<VecDeque<(SystemTime, Event)>>);
+/// It belongs to its recorder: who asks a shard gets a copy, made on the shard's thread.
+#[derive(Clone, Debug, Default)]
+pub struct RefusalRing(VecDeque<(SystemTime, Event)>);
 
 /// Whether an event is the refusal of something that came in.
 pub(super) fn is_refusal(kind: EventKind) -> bool {
@@ -26,30 +24,22 @@ pub(super) fn is_refusal(kind: EventKind) -> bool {
 
 impl RefusalRing {
     /// Keeps one; the oldest makes room.
-    pub(super) fn keep(&self, at: SystemTime, event: &Event) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn keep(&mut self, at: SystemTime, event: Event) {
         // Never more, so that a flood costs no memory.
-        if kept.len() >= KEPT {
-            kept.pop_front();
+        if self.0.len() >= KEPT {
+            self.0.pop_front();
         }
-        kept.push_back((at, event.clone()));
+        self.0.push_back((at, event));
     }
 
-    /// All that is kept, the oldest first.
-    fn all(&self) -> Vec<(SystemTime, Event)> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().cloned().collect()
+    /// The latest of several recorders as their lines in JSON, the newest first.
+    pub fn latest(rings: impl IntoIterator<Item = Self>) -> Vec<Value> {
+        let mut all: Vec<_> = rings.into_iter().flat_map(|ring| ring.0).collect();
+        all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        all.truncate(KEPT);
+        let lines = all.iter().map(|(at, event)| json::value(*at, event));
+        lines.collect()
     }
-}
-
-/// The latest of several recorders as their lines in JSON, the newest first.
-pub(super) fn latest<'r>(rings: impl Iterator<Item = &'r RefusalRing>) -> Vec<Value> {
-    // Copied out of one ring after the other: no recorder waits for the work below.
-    let mut all: Vec<_> = rings.flat_map(RefusalRing::all).collect();
-    all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    all.truncate(KEPT);
-    let lines = all.iter().map(|(at, event)| json::value(*at, event));
-    lines.collect()
 }
 
 #[cfg(test)]
@@ -74,7 +64,7 @@ mod tests {
                 log.record(event)
             }
         }
-        let latest = log.refusals();
+        let latest = RefusalRing::latest([shard.refusals(), log.refusals()]);
         assert_eq!(latest.len(), KEPT);
         assert!(memory.events().len() < KEPT, "limited");
         assert_eq!(latest[0]["event"], "binding_refused");

@@ -71,7 +71,7 @@ impl ControlContext {
             }
             Request::Upgrade { program } => Reply::Upgrade(self.upgrade(program.clone()).await?),
             Request::Calls { limit } => Reply::Calls(self.calls(*limit).await?),
-            Request::Refusals {} => Reply::Refusals(self.refusals()),
+            Request::Refusals {} => Reply::Refusals(self.refusals().await?),
             Request::Kick { what, for_s } => {
                 let time = for_s.map(Duration::from_secs);
                 Reply::Kick(self.kick(what, time, uid).await?)

@@ -2,6 +2,7 @@
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
 use super::status::EventCount;
+use crate::observe::RefusalRing;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,17 +25,20 @@ pub struct ListedCalls {
 }
 
 impl ControlContext {
-    /// Carries out `refusals`. No shard is asked: the recorders are read where they are.
-    pub(super) fn refusals(&self) -> LatestRefusals {
+    /// Carries out `refusals`.
+    pub(super) async fn refusals(&self) -> Result<LatestRefusals, ControlRefusal> {
         let log = &self.daemon.log;
+        let rings = self.daemon.edge.refusals(FOR_SHARDS).await;
+        let rings: Option<Vec<RefusalRing>> = rings.into_iter().collect();
+        let rings = rings.ok_or_else(no_answer)?;
         let mut counts = super::status::event_counts(log);
         counts.retain(|count| count.event.ends_with("_refused"));
         // What is refused most stands on top.
         counts.sort_by_key(|count| std::cmp::Reverse(count.count));
-        LatestRefusals {
-            latest: log.refusals(),
+        Ok(LatestRefusals {
+            latest: RefusalRing::latest(rings.into_iter().chain([log.refusals()])),
             counts,
-        }
+        })
     }
 
     /// Carries out `calls`.

@@ -6,7 +6,7 @@ use crate::daemon::Daemon;
 use crate::daemon::clock::now;
 use crate::daemon::reload_report::ReloadTally;
 use crate::edge::ShardFigures;
-use crate::observe::{Counts, RequestTotals};
+use crate::observe::{Counts, RefusalRing, RequestTotals};
 use crate::proxy::Fitness;
 use crate::trust::{Foreseen, Generation};
 use rustls_pki_types::UnixTime;
@@ -77,7 +77,10 @@ impl Gatherer {
     pub(super) async fn gather(&mut self) -> Snapshot {
         let daemon = &self.daemon;
         // The shards first, since that may take a while: what follows is as of then.
-        let answers = daemon.edge.figures(FOR_SHARDS).await;
+        let answers = daemon.edge.figures(FOR_SHARDS);
+        let rings = daemon.edge.refusals(FOR_SHARDS);
+        // At once: a shard that stands still is waited for only one time.
+        let (answers, rings) = tokio::join!(answers, rings);
         let ends = self.expiries.of(daemon).await;
         let generation = daemon.generation();
         Snapshot {
@@ -86,7 +89,9 @@ impl Gatherer {
             generation,
             requests: daemon.edge.requests(),
             events: daemon.log.counts(),
-            refusals: daemon.log.refusals(),
+            refusals: RefusalRing::latest(
+                rings.into_iter().flatten().chain([daemon.log.refusals()]),
+            ),
             lines_lost: daemon.log.lost(),
             ends,
             reloads: daemon.reload_tally(),
