@@ -2,11 +2,14 @@
 use crate::harness::{
     Asterisk, Certificates, EDGE, Edge, Mark, Phone, Program, Stage, Target, establish, free_port,
 };
-use sipward_lab::{Client, Dialog, EdgeTarget, End, Received, Transcript};
+use sipward_lab::{
+    Client, Dialog, EdgeTarget, End, Received, Server, ServerSpec, Transcript, Wire,
+};
 use std::net::SocketAddr;
 
 const NEEDS: &[Program] = &[Program::Asterisk];
 const PBX: &str = "pbx.contoso.test";
+const PARTNER: &str = "edge.fabrikam.test";
 
 /// The edge, the PBX, and what a phone must know.
 struct Scene {
@@ -52,6 +55,23 @@ impl Scene {
         let ok = phone.answer(&sent, 200).await.unwrap();
         assert_eq!(ok.message.contact().as_deref(), Some(phone.contact()));
         phone
+    }
+
+    /// The partner's edge, connected; the one who calls there has a name that a user here has as well.
+    async fn partner(&self) -> (Server, Wire) {
+        let partner = Server::start(&ServerSpec {
+            party: "fabrikam",
+            fqdn: PARTNER,
+            aor: "sip:alice@fabrikam.test",
+            identity: &self.certificates.partner(PARTNER),
+            roots: &self.certificates.roots(),
+            transcript: &self.face.transcript,
+            listen: None,
+        })
+        .await
+        .unwrap();
+        let wire = partner.dial(self.face.address, EDGE).await.unwrap();
+        (partner, wire)
     }
 }
 
@@ -223,6 +243,45 @@ async fn asterisk_an_attended_transfer_connects_the_other_two() {
     let bye = alice.bye(other).await.unwrap();
     alice.answer(&bye, 200).await.unwrap();
     hang_up(&bob, &mut bobs, &carol).await;
+    let refused = scene.edge.events(Mark::START, "request_refused");
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// A partner is told by the name that its certificate bore, whatever its From says: its alice reaches what is open to
+/// partners, which is less than what is open to the alice here.
+#[tokio::test]
+async fn asterisk_tells_a_partners_call_by_its_certificate() {
+    let Some(scene) = Scene::raise() else { return };
+    let alice = scene.phone("alice").await;
+    let (bob, carol) = (scene.phone("bob").await, scene.phone("carol").await);
+    let (partner, wire) = scene.partner().await;
+    let invite = |user: &str| {
+        let uri = format!("sip:{user}@contoso.test");
+        partner.invite(&uri).on(&wire)
+    };
+    let sent = invite("bob").send().await.unwrap();
+    let ringing = bob.expect("INVITE").await.unwrap();
+    assert_eq!(ringing.message.header("x-sipward-peer"), None);
+    bob.reply(&ringing, 180).await.unwrap();
+    let mut theirs = bob.accept(&ringing).await.unwrap();
+    bob.expect("ACK").await.unwrap();
+    let ok = partner.answer(&sent, 200).await.unwrap();
+    partner.ack(&sent, &ok).await.unwrap();
+    hang_up(&bob, &mut theirs, &partner).await;
+
+    let sent = invite("carol").send().await.unwrap();
+    partner.answer(&sent, 404).await.unwrap();
+    // A client that says of itself that it is the partner is who it was before.
+    let claim = alice.invite("sip:carol@contoso.test");
+    let sent = claim.header("X-Sipward-Peer", PARTNER).send().await;
+    let ringing = carol.expect("INVITE").await.unwrap();
+    carol.reply(&ringing, 180).await.unwrap();
+    let mut theirs = carol.accept(&ringing).await.unwrap();
+    carol.expect("ACK").await.unwrap();
+    let (sent, end) = (sent.unwrap(), &alice);
+    let ok = end.answer(&sent, 200).await.unwrap();
+    end.ack(&sent, &ok).await.unwrap();
+    hang_up(&carol, &mut theirs, &alice).await;
     let refused = scene.edge.events(Mark::START, "request_refused");
     assert!(refused.is_empty(), "{refused:?}");
 }

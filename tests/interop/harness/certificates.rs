@@ -1,6 +1,6 @@
 //! The certificates of one lab, as files: an enterprise CA, another CA, and who is issued by which.
 use rustls::RootCertStore;
-use sipward_lab::pki::{Authority, LeafSpec, chain_pem};
+use sipward_lab::pki::{Authority, Issued, LeafSpec, chain_pem};
 use sipward_lab::trust_only;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,6 +57,16 @@ impl Certificates {
     /// The enterprise CA's certificate.
     pub(crate) fn enterprise_ca(&self) -> PathBuf {
         self.directory().join("ca.pem")
+    }
+
+    /// The certificate of the CA that is no enterprise CA: a partner's, where a topology names it.
+    pub(crate) fn other_ca(&self) -> PathBuf {
+        self.directory().join("other.pem")
+    }
+
+    /// A server of that CA for the lab's own ends.
+    pub(crate) fn partner(&self, fqdn: &str) -> Issued {
+        self.other.server(fqdn).unwrap()
     }
 
     /// What a client of the enterprise trusts.

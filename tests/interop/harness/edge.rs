@@ -148,7 +148,7 @@ impl Edge {
             );
         }
         let edge = certificates.edge();
-        let ca = certificates.enterprise_ca();
+        let (ca, partner) = (certificates.enterprise_ca(), certificates.other_ca());
         let tokens = certificates.directory().join("tokens");
         fs::write(&tokens, format!("1 {}\n", "5a".repeat(32))).unwrap();
         fs::set_permissions(&tokens, fs::Permissions::from_mode(0o600)).unwrap();
@@ -157,6 +157,8 @@ impl Edge {
             ("certs/edge.key.pem", &edge.key),
             ("certs/enterprise-ca.pem", &ca),
             ("certs/enterprise-ca.crl.pem", &ca.with_extension("crl.pem")),
+            ("certs/fabrikam-ca.pem", &partner),
+            ("certs/fabrikam-ca.crl.pem", &partner.with_extension("crl.pem")),
             ("certs/tokens", &tokens),
         ] {
             text = text.replace(
