@@ -36,6 +36,8 @@ mod denials;
 #[cfg(test)]
 mod descriptors;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod early_dialogs;

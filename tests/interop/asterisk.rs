@@ -247,10 +247,10 @@ async fn asterisk_an_attended_transfer_connects_the_other_two() {
     assert!(refused.is_empty(), "{refused:?}");
 }
 
-/// A partner is told by the name that its certificate bore, whatever its From says: its alice reaches what is open to
+/// A partner is recognised by the name that its certificate bore, whatever its From says: its alice reaches what is open to
 /// partners, which is less than what is open to the alice here.
 #[tokio::test]
-async fn asterisk_tells_a_partners_call_by_its_certificate() {
+async fn asterisk_knows_a_partners_call_by_its_certificate() {
     let Some(scene) = Scene::raise() else { return };
     let alice = scene.phone("alice").await;
     let (bob, carol) = (scene.phone("bob").await, scene.phone("carol").await);

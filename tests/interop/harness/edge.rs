@@ -158,7 +158,10 @@ impl Edge {
             ("certs/enterprise-ca.pem", &ca),
             ("certs/enterprise-ca.crl.pem", &ca.with_extension("crl.pem")),
             ("certs/fabrikam-ca.pem", &partner),
-            ("certs/fabrikam-ca.crl.pem", &partner.with_extension("crl.pem")),
+            (
+                "certs/fabrikam-ca.crl.pem",
+                &partner.with_extension("crl.pem"),
+            ),
             ("certs/tokens", &tokens),
         ] {
             text = text.replace(

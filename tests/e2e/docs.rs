@@ -1,0 +1,297 @@
+//! The documentation: every page is found, every link leads somewhere, every topology in it loads, every command runs.
+use crate::harness::World;
+use sipward::topology;
+use sipward_lab::End;
+use sipward_lab::pki::{LeafSpec, now};
+use sipward_lab::site::{EDGE, Site};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use toml::{Table, Value};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The pages of docs/, and those beside it that a reader begins with.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec!["README.md".into(), "certs/README.md".into()];
+    let mut folders = vec![PathBuf::from("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(repository().join(&folder)).unwrap() {
+            let path = folder.join(entry.unwrap().file_name());
+            if repository().join(&path).is_dir() {
+                folders.push(path);
+            } else {
+                pages.push(path);
+            }
+        }
+    }
+    pages
+}
+
+fn read(page: &Path) -> String {
+    fs::read_to_string(repository().join(page)).unwrap()
+}
+
+/// The fenced blocks of a page in this language, with the line that each begins at.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, bool, String)> = None;
+    for (index, line) in text.lines().enumerate() {
+        // A block within a list is indented.
+        let line = line.strip_prefix("   ").unwrap_or(line);
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(named)) => open = Some((index + 2, named == language, String::new())),
+            (Some(_), Some(_)) => {
+                if let Some((at, true, block)) = open.take() {
+                    blocks.push((at, block));
+                }
+                open = None;
+            }
+            (Some((_, _, block)), None) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block does not end");
+    blocks
+}
+
+/// What is between `](` and `)`, outside of code.
+fn links(text: &str) -> Vec<&str> {
+    let outside = text.split("```").step_by(2);
+    let outside = outside.flat_map(|part| part.split('`').step_by(2));
+    // A label may be code itself: what follows it begins with its end.
+    outside
+        .flat_map(|part| part.split("](").skip(1))
+        .filter_map(|rest| Some(rest.split_once(')')?.0))
+        .collect()
+}
+
+/// The anchors of a page as browsers of its source make them: the words of its headings, and those set by hand.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter_map(|line| {
+        let heading = line.trim_start_matches('#');
+        (heading.len() < line.len()).then_some(heading.trim())
+    });
+    let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+    let mut anchors: BTreeSet<String> = headings
+        .map(|h| h.to_lowercase().chars().filter(kept).collect::<String>())
+        .map(|h| h.replace(' ', "-"))
+        .collect();
+    let by_hand = text.split("<a id=\"").skip(1);
+    anchors.extend(by_hand.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+    anchors
+}
+
+#[test]
+fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
+    let summary = read(Path::new("docs/SUMMARY.md"));
+    for page in pages() {
+        let within = page.strip_prefix("docs").ok();
+        if let Some(within) = within.filter(|p| *p != Path::new("SUMMARY.md")) {
+            let entry = format!("]({})", within.display());
+            assert!(
+                summary.contains(&entry),
+                "{} is not in SUMMARY.md",
+                page.display()
+            );
+        }
+        let text = read(&page);
+        for link in links(&text) {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            let at = repository().join(&target);
+            assert!(at.exists(), "{}: no {link}", page.display());
+            assert!(
+                anchor.is_empty() || anchors(&read(&target)).contains(anchor),
+                "{}: no heading for {link}",
+                page.display()
+            );
+        }
+    }
+}
+
+/// What a part of a topology in the docs is added to, and the files that it may name.
+struct Whole {
+    site: Site,
+    text: Table,
+}
+
+impl Whole {
+    fn new() -> Self {
+        let site = Site::new().unwrap();
+        fs::create_dir(site.path().join("certs")).unwrap();
+        let spec = LeafSpec {
+            dns: [EDGE, "sip.contoso.test", "contoso.test"]
+                .map(str::to_owned)
+                .to_vec(),
+            not_after: 90 * 86_400,
+            ..LeafSpec::server(EDGE)
+        };
+        let edge = site.enterprise.issue(&spec).unwrap();
+        let partner = site.fabrikam.server("edge.fabrikam.test").unwrap();
+        let day = Duration::from_secs(86_400);
+        for (ca, name) in [
+            (&site.enterprise, "enterprise-ca"),
+            (&site.fabrikam, "fabrikam-ca"),
+        ] {
+            let put = |file: String, text: &str| site.write(&file, text).unwrap();
+            put(format!("certs/{name}.pem"), &ca.certificate_pem());
+            let crl = ca.crl_pem(&[], day).unwrap();
+            put(format!("certs/{name}.crl.pem"), &crl);
+        }
+        let keys = format!("1 {}\n", "5a".repeat(32));
+        for (file, text) in [
+            ("certs/edge.chain.pem", &edge.chain_pem),
+            ("certs/edge.key.pem", &edge.key_pem),
+            ("certs/fabrikam-edge.pem", &partner.chain_pem),
+            ("certs/tokens", &keys),
+            ("tokens.key", &keys),
+            ("token.keys", &keys),
+        ] {
+            site.write(file, text).unwrap();
+        }
+        let text = read(Path::new("config/edge.toml")).parse().unwrap();
+        Self { site, text }
+    }
+
+    /// Loads a block as it stands if it is a whole topology, else what it changes or adds in the whole one.
+    fn load(&self, block: &str) -> Result<(), String> {
+        let part: Table = block.parse().map_err(|e: toml::de::Error| e.to_string())?;
+        let text = if part.contains_key("node") && part.contains_key("identity") {
+            block.to_owned()
+        } else {
+            let mut whole = self.text.clone();
+            add(&mut whole, part);
+            toml::to_string(&whole).unwrap()
+        };
+        let file = self.site.write("topology.toml", &text).unwrap();
+        let Err(faults) = topology::load(&file, now()) else {
+            return Ok(());
+        };
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Err(format!("{}\n{text}", faults.join("\n")))
+    }
+}
+
+/// A table's keys take the place of those that are there. An entry of a list of tables is the one of its name; without a
+/// name it is the first.
+fn add(whole: &mut Table, part: Table) {
+    for (key, value) in part {
+        match (whole.get_mut(&key), value) {
+            (Some(Value::Table(there)), Value::Table(new)) => add(there, new),
+            (Some(Value::Array(there)), Value::Array(new)) if new.iter().all(Value::is_table) => {
+                for entry in new {
+                    let Value::Table(entry) = entry else { continue };
+                    let name = |t: &Table| t.get("name").or_else(|| t.get("fqdn")).cloned();
+                    let named = name(&entry);
+                    let same = there.iter_mut().filter_map(Value::as_table_mut);
+                    let same = same
+                        .into_iter()
+                        .find(|old| named.is_none() || name(old) == named);
+                    match same {
+                        Some(old) => add(old, entry),
+                        None => there.push(Value::Table(entry)),
+                    }
+                }
+            }
+            (_, value) => {
+                whole.insert(key, value);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_topology_in_the_docs_loads() {
+    let whole = Whole::new();
+    let mut loaded = 0;
+    for page in pages() {
+        for (line, block) in blocks(&read(&page), "toml") {
+            if let Err(why) = whole.load(&block) {
+                panic!("{}:{line}: {why}", page.display());
+            }
+            loaded += 1;
+        }
+    }
+    assert!(loaded >= 8, "only {loaded} found");
+}
+
+/// The words of a command, without its comment; `None`: it is no command of ours.
+fn words(line: &str) -> Option<Vec<String>> {
+    let line = line.split(" # ").next().unwrap().split("  #").next()?;
+    let line = line.split(['|', '&', '>']).next()?;
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let (program, arguments) = words.split_first()?;
+    let ours = ["sipward", "target/release/sipward"].contains(&program.as_str());
+    ours.then(|| arguments.to_vec())
+}
+
+/// What would take the daemon away; tests of their own run these.
+const ELSEWHERE: &[&str] = &["run", "upgrade", "drain", "demo", "init"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_in_the_docs_runs() {
+    let world = World::new().await;
+    for server in [&world.fe01, &world.partner] {
+        let end: End = (**server).clone();
+        tokio::spawn(async move {
+            while let Ok(ping) = end.expect("OPTIONS").await {
+                let _sent = end.reply(&ping, 200).await;
+            }
+        });
+    }
+    let site = &world.lab.site;
+    let partner = site.fabrikam.server("edge.fabrikam.test").unwrap();
+    site.write("fabrikam-edge.pem", &partner.chain_pem).unwrap();
+    let topology = site.path().join("topology.toml").display().to_string();
+    let mut ran = BTreeSet::new();
+    for page in pages() {
+        for (line, block) in blocks(&read(&page), "sh") {
+            for arguments in block.lines().filter_map(words) {
+                let at = format!("{}:{line}: {arguments:?}", page.display());
+                let command = arguments.first().expect(&at).clone();
+                if ELSEWHERE.contains(&command.as_str()) {
+                    continue;
+                }
+                let arguments = arguments.iter().map(|word| match word.as_str() {
+                    "/etc/sipward/topology.toml" | "/tmp/lab/topology.toml" => topology.clone(),
+                    "edge.fabrikam.test:5061" => world.partner.address().to_string(),
+                    word => word.to_owned(),
+                });
+                let mut run = Command::new(env!("CARGO_BIN_EXE_sipward"));
+                run.args(arguments);
+                // Its default is the file of a service.
+                if command == "probe" {
+                    run.args(["--config", &topology]);
+                }
+                let output = run
+                    .current_dir(site.path())
+                    .env("RUNTIME_DIRECTORY", site.path())
+                    .output()
+                    .unwrap();
+                // 1 is an answer as well: there is no such connection, this certificate is refused.
+                let told = String::from_utf8_lossy(&output.stderr);
+                let answered = matches!(output.status.code(), Some(0 | 1));
+                assert!(answered, "{at}: {:?} {told}", output.status);
+                ran.insert(command);
+            }
+        }
+    }
+    for command in ["check", "status", "connections", "probe", "explain", "plan"] {
+        assert!(ran.contains(command), "{ran:?}");
+    }
+    world.stop().await;
+}
