@@ -115,6 +115,10 @@ pub(crate) struct ResponseContext {
     pub(crate) looked_again: bool,
     /// How often the siblings were asked.
     pub(crate) rounds: u8,
+    /// When they are asked again.
+    pub(crate) next_round: Option<Instant>,
+    /// How often one of them was asked because it had come up.
+    pub(crate) out_of_turn: u8,
     /// A sibling has lost the client a moment ago: until then it may come here.
     pub(crate) expected: Option<Instant>,
     /// The client was here a moment ago, and the node that has handed the request over waits for it.
@@ -179,6 +183,8 @@ impl ResponseContext {
             tried: 0,
             looked_again: false,
             rounds: 0,
+            next_round: None,
+            out_of_turn: 0,
             expected: None,
             is_away: false,
             deadlines: Deadlines {

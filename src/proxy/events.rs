@@ -139,6 +139,9 @@ impl Core {
         let Some((leg, certainty)) = far_end else {
             return;
         };
+        let is_first = leg
+            .peer()
+            .is_some_and(|key| self.env.links.any_link(key).is_none());
         self.env.links.up(link, (leg, certainty), requests, under);
         let Leg::Peer(key) = leg else {
             return;
@@ -157,10 +160,24 @@ impl Core {
         if let Some(peer) = self.env.links.peer(key)
             && peer.kind == PeerKind::Sibling
         {
-            peer.health.note_found();
+            peer.health.note_found(self.env.shard);
+            if is_first {
+                self.ask_sibling(key, now, out);
+            }
         }
         self.pings.on_link_up(key, &self.env, out);
         self.flush(key, now, out);
+    }
+
+    /// A sibling has come up, and may have a client that is waited for here.
+    fn ask_sibling(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
+        let waiting = self.contexts.all().filter(|context| context.may_ask(key));
+        for slot in waiting.map(|context| context.slot).collect::<Vec<_>>() {
+            if let Some(context) = self.contexts.get_mut(slot) {
+                let next = context.ask_out_of_turn(key);
+                self.carry_out(slot, next, now, out);
+            }
+        }
     }
 
     /// A reload: from now on these tables judge and route. The shell follows up with `Confirmed` or
@@ -326,17 +343,21 @@ impl Core {
     fn link_gone(&mut self, link: LinkId, now: Instant, out: &mut Actions) {
         // Whatever else is known of it: legs may have moved to a connection of another shard.
         self.env.moved.gone(link);
+        // Read before the last connection of one that is no longer listed takes it along.
+        let peer = self.env.links.get(link).and_then(|link| link.leg.peer());
+        let peer = peer.and_then(|key| self.env.links.peer(key));
+        let sibling = peer.filter(|peer| peer.kind == PeerKind::Sibling);
+        let of_sibling = sibling.map(|peer| Arc::clone(&peer.health));
         let Some(gone) = self.env.links.gone(link) else {
             return;
         };
         if let Leg::Peer(key) = gone.leg {
             self.pings.on_link_lost(key, Some(link), now, out);
             // Its clients may come here.
-            if self.env.links.any_link(key).is_none()
-                && let Some(peer) = self.env.links.peer(key)
-                && peer.kind == PeerKind::Sibling
+            if let Some(health) = of_sibling
+                && self.env.links.any_link(key).is_none()
             {
-                peer.health.note_lost(now);
+                health.note_lost(self.env.shard, now);
             }
         }
         // First: what ran on the connection asks the directory where its client is now.

@@ -45,8 +45,10 @@ pub(crate) struct PeerHealth {
     held: AtomicU64,
     /// Failures in a row that requests and connects met.
     failures: AtomicU32,
-    /// When a shard lost its last connection to it; 0: one has come up since. Kept for siblings.
+    /// When the last connection to it ended, of whichever shard; 0: one has come up since. Kept for siblings.
     lost: AtomicU64,
+    /// The shards that have a connection to it, a bit for each. Kept for siblings.
+    connected: AtomicU64,
 }
 
 impl PeerHealth {
@@ -59,6 +61,7 @@ impl PeerHealth {
             held: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             lost: AtomicU64::new(0),
+            connected: AtomicU64::new(0),
         }
     }
 
@@ -66,17 +69,26 @@ impl PeerHealth {
         u64::try_from(at.saturating_duration_since(self.epoch).as_millis()).unwrap_or(BY_PINGS - 1)
     }
 
-    /// A shard has lost its last connection to it.
-    pub(crate) fn note_lost(&self, now: Instant) {
-        self.lost.store(self.millis(now).max(1), Relaxed);
+    /// This shard has lost its last connection to it: one that another shard still has shows that it lives.
+    pub(crate) fn note_lost(&self, shard: u8, now: Instant) {
+        let own = shard_bit(shard);
+        if self.connected.fetch_and(!own, Relaxed) & !own == 0 {
+            self.lost.store(self.millis(now).max(1), Relaxed);
+        }
     }
 
-    /// A connection to it has come up.
-    pub(crate) fn note_found(&self) {
+    /// A connection to it has come up in this shard.
+    pub(crate) fn note_found(&self, shard: u8) {
+        self.connected.fetch_or(shard_bit(shard), Relaxed);
         self.lost.store(0, Relaxed);
     }
 
-    /// When that was.
+    /// Whether any shard has a connection to it.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Relaxed) != 0
+    }
+
+    /// When the last connection to it ended, if none has come up since.
     pub(crate) fn lost_at(&self) -> Option<Instant> {
         let lost = self.lost.load(Relaxed);
         (lost != 0).then(|| self.epoch + Duration::from_millis(lost))
@@ -164,6 +176,11 @@ impl PeerHealth {
             self.until.store(self.millis(now), Relaxed);
         }
     }
+}
+
+/// There are at most 64 shards; beyond that they would share a bit.
+fn shard_bit(shard: u8) -> u64 {
+    1 << (shard % 64)
 }
 
 /// The health of every peer that was ever listed in this run. The lock is taken when a generation
@@ -261,6 +278,20 @@ mod tests {
             peer.hold(Duration::from_secs(u64::MAX / 4), now),
             LONGEST_HOLD
         );
+    }
+
+    #[test]
+    fn a_sibling_is_lost_when_the_last_shard_has_lost_it() {
+        let (board, now) = board();
+        let peer = board.of(PeerKey(1));
+        peer.note_found(0);
+        peer.note_found(1);
+        peer.note_lost(0, now);
+        assert_eq!((peer.is_connected(), peer.lost_at()), (true, None));
+        peer.note_lost(1, now);
+        assert_eq!((peer.is_connected(), peer.lost_at()), (false, Some(now)));
+        peer.note_found(63);
+        assert_eq!((peer.is_connected(), peer.lost_at()), (true, None));
     }
 
     #[test]

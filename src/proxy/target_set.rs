@@ -234,7 +234,13 @@ impl ResponseContext {
                     self.need_all(key, bytes, now, env, out);
                 }
                 let waits = (self.branch_key(), bytes);
-                await_link(key, waits, is_last, now, env, out)?;
+                let is_live = || {
+                    let peer = env.links.peer(key);
+                    peer.is_some_and(|peer| peer.health.is_connected())
+                };
+                // A sibling that another shard is connected to is worth a connect: the client may be there alone.
+                let insists = is_last || self.is_sibling(Leg::Peer(key)) && is_live();
+                await_link(key, waits, insists, now, env, out)?;
                 Ok(None)
             }
         }
@@ -339,14 +345,15 @@ impl ResponseContext {
     }
 }
 
-/// Has a branch, with a request of so many bytes, wait for a connection to a peer.
+/// Has a branch, with a request of so many bytes, wait for a connection to a peer; one that `insists` also where a connect
+/// failed a moment ago.
 ///
 /// # Errors
 /// None is made, or too much waits for it.
 fn await_link(
     key: PeerKey,
     (branch, bytes): (BranchKey, usize),
-    is_last: bool,
+    insists: bool,
     now: Instant,
     env: &mut Environment,
     out: &mut Actions,
@@ -356,7 +363,7 @@ fn await_link(
     let peer = peer.ok_or(MessageReason::PeerWithdrawn)?;
     // The last connect failed a moment ago: the request moves on instead of waiting for the next
     // try to fail, if it can.
-    if peer.is_down(now) && !is_last {
+    if peer.is_down(now) && !insists {
         return Err(MessageReason::PeerUnreachable);
     }
     // What waits holds a transaction each; a peer that is slow to connect must not gather all of

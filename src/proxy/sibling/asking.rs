@@ -2,9 +2,10 @@
 //!
 //! Phones that have lost their connection are back within seconds, at any node. So the siblings are asked at once, and
 //! again in between, as long as the client is waited for. A sibling answers 430 at once and waits for nobody: each node
-//! waits for its own requests.
+//! waits for its own requests. One whose connection comes up meanwhile is asked at once, however late
+//! that is.
 use crate::proxy::binding::WAIT;
-use crate::proxy::context::{CurrentBranch, ResponseContext};
+use crate::proxy::context::{CurrentBranch, NextStep, ResponseContext};
 use crate::proxy::environment::Environment;
 use crate::proxy::leg::{Leg, PeerKey};
 use crate::sip::{HeaderName, Message};
@@ -16,6 +17,8 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(6)];
 /// The most siblings that a later round asks, in turns. With eight in the first round these are 20 requests in all, each of
 /// which costs a 430, and an INVITE an ACK: at most 60 messages in 30 seconds.
 const MOST_AGAIN: usize = 4;
+/// How often a request asks a sibling because it has come up: eight that restart together, or one whose connection flaps.
+const MOST_OUT_OF_TURN: u8 = 8;
 
 impl ResponseContext {
     /// The binding is not here, but may come until then. Returns until when is waited here first; `None`: the next
@@ -34,23 +37,59 @@ impl ResponseContext {
         let Some(plan) = &self.plan.siblings else {
             return until;
         };
-        let (id, order) = (plan.id, plan.order(self.plan.in_dialog, now, env));
-        let round = usize::from(self.rounds);
-        if order.is_empty() || round > PAUSES.len() + 1 || round > 0 && until.is_none() {
-            return until;
+        let (id, round) = (plan.id, usize::from(self.rounds));
+        match self.next_round {
+            // One of them was asked in between: the others have their turn when they would have had it.
+            Some(next) if now < next => return until.map(|until| until.min(next)),
+            // All that this round asks have answered.
+            None if let Some(before) = round.checked_sub(1) => {
+                let until = until?;
+                if before > PAUSES.len() {
+                    return Some(until);
+                }
+                let pause = PAUSES.get(before).map(|pause| now + *pause);
+                let next = pause.map_or(until, |pause| pause.min(until));
+                self.next_round = Some(next);
+                self.targets.push(Leg::Binding(id));
+                return Some(next);
+            }
+            // The first round costs no time: most phones are where the token says.
+            Some(_) | None => {}
         }
-        // The first round costs no time: most phones are where the token says.
-        let pause = round.checked_sub(1).map(|before| {
-            let end = PAUSES.get(before).map(|pause| now + *pause);
-            end.into_iter().chain(until).min().unwrap_or(now)
-        });
+        // Those that live now: one may have come up in another shard during the pause.
+        let order = plan.order(self.plan.in_dialog, now, env);
         self.rounds += 1;
+        self.next_round = None;
         self.targets.extend(of_round(&order, round).map(Leg::Peer));
         // Then it is this node's turn again, until the wait is over.
-        if until.is_some_and(|until| pause.unwrap_or(now) < until) {
+        if until.is_some_and(|until| now < until) {
             self.targets.push(Leg::Binding(id));
         }
-        pause
+        None
+    }
+
+    /// Whether this sibling may have the client that is waited for here.
+    pub(crate) fn may_ask(&self, key: PeerKey) -> bool {
+        let plan = self.plan.siblings.as_ref();
+        plan.is_some_and(|plan| plan.asks(key))
+            && self.pending()
+            && !self.cancel_wanted
+            // A directory has said that it is not here.
+            && self.rounds > 0
+            && self.waits_for_client()
+            && self.out_of_turn < MOST_OUT_OF_TURN
+    }
+
+    /// It has just come up, and is asked at once; then the client is waited for again.
+    pub(crate) fn ask_out_of_turn(&mut self, key: PeerKey) -> NextStep {
+        let Some(plan) = &self.plan.siblings else {
+            return NextStep::Keep;
+        };
+        self.out_of_turn += 1;
+        let turns = [Leg::Peer(key), Leg::Binding(plan.id)];
+        let at = self.tried.min(self.targets.len());
+        self.targets.insert_many(at, turns);
+        NextStep::TryNext
     }
 
     /// A sibling has answered that the client is not there. If it was a moment ago, it may come here next: phones that are let

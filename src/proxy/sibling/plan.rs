@@ -141,10 +141,11 @@ impl SiblingPlan {
                 Some(Fitness::Held) => &mut held,
                 Some(Fitness::Down) | None => continue,
             };
+            // Another shard may be connected where this one has failed a moment ago.
+            let is_live = peer.is_some_and(|peer| peer.health.is_connected());
             // Gone a moment ago: a connect may hang, and nobody is there yet.
-            let is_gone = env.links.any_link(key).is_none()
-                && lost_at(key, env).is_some_and(|at| now < at + WAIT);
-            if !is_gone && !env.links.is_cut_off(key, now) {
+            let is_gone = lost_at(key, env).is_some_and(|at| now < at + WAIT);
+            if is_live || !is_gone && !env.links.is_cut_off(key, now) {
                 list.push(key);
             }
         }

@@ -134,6 +134,88 @@ fn a_request_waits_once_here_however_often_siblings_are_asked_and_not_at_all_the
     });
 }
 
+/// This shard of node 0 has lost the other node, and has failed to connect to it again.
+fn cut_off(pair: &mut Pair, shard: u8) {
+    let link = pair.siblings[0][usize::from(shard)];
+    pair.nodes[0].lose(link);
+    let peer = pair.nodes[0].generation.topology().peer_by_fqdn(NODES[1]);
+    let failed = crate::proxy::LinkEvent::ConnectFailed {
+        peer: peer.unwrap(),
+        name: None,
+        reason: "alert_unknown_ca".into(),
+        retry_at: pair.nodes[0].now + 20 * SECOND,
+    };
+    pair.nodes[0].link_event(shard, failed);
+}
+
+/// As after a restart of both: the other node has the phone already, and refused the first connection of this one, whose
+/// topology it did not have yet.
+#[test]
+fn a_sibling_whose_connection_comes_up_late_is_asked_at_once() {
+    for fresh in [false, true] {
+        let mut pair = Pair::new(1);
+        if fresh {
+            let now = pair.nodes[0].now;
+            pair.nodes[0].cores[0].env.directory = crate::proxy::binding::Directory::new(now);
+        }
+        let (phone, path) = pair.phone(1);
+        cut_off(&mut pair, 0);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        pair.sends(0, &request("MESSAGE", &path, "z9hG4bK2"));
+        // Past the pauses in which it is asked often.
+        pair.pass(12 * SECOND);
+        pair.nodes[1].silent(phone);
+        pair.siblings[0][0] = pair.nodes[0].peer(NODES[1]);
+        pair.pump();
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        let message = pair.nodes[1].expect(phone, "MESSAGE");
+        pair.answers(1, phone, &called, 486);
+        pair.nodes[0].pick(pair.homes[0], "SIP/2.0 486");
+        pair.answers(1, phone, &message, 200);
+        pair.nodes[0].pick(pair.homes[0], "SIP/2.0 200");
+    }
+}
+
+#[test]
+fn a_sibling_that_comes_up_without_the_phone_changes_nothing_in_the_turns_of_the_others() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(0);
+    pair.nodes[0].lose(phone);
+    cut_off(&mut pair, 0);
+    pair.nodes[0].send(pair.homes[0], &invite(&path, "z9hG4bK1"));
+    let mut asked = vec![pair.pump()];
+    // Its connection flaps.
+    for second in 1..=40 {
+        if second % 2 == 1 && second < 30 {
+            pair.nodes[0].lose(pair.siblings[0][0]);
+            let link = pair.nodes[0].peer(NODES[1]);
+            pair.siblings[0][0] = link;
+        }
+        pair.nodes.iter_mut().for_each(|node| node.pass(SECOND));
+        asked.push(pair.pump());
+    }
+    let at: Vec<usize> = (0..asked.len()).filter(|at| asked[*at] > 0).collect();
+    // The INVITE, a 430 and its ACK each time; at most eight times because it has come up.
+    assert_eq!(at, [1, 3, 5, 7, 9, 11, 13, 15, 30]);
+    assert_eq!(asked.iter().sum::<usize>(), 3 * 11);
+    pair.nodes[0].pick(pair.homes[0], "SIP/2.0 430");
+}
+
+/// A sibling that is back has connected to one shard; the others have failed a moment ago, and would wait out a pause.
+#[test]
+fn a_shard_that_is_cut_off_connects_at_once_to_a_sibling_that_another_shard_has() {
+    let mut pair = Pair::new(3);
+    let (phone, path) = pair.phone(1);
+    cut_off(&mut pair, 0);
+    let urgent = pair.nodes[0].urgent;
+    pair.sends(0, &invite(&path, "z9hG4bK1"));
+    pair.nodes[0].silent(pair.homes[0]);
+    assert_eq!(pair.nodes[0].urgent, urgent + 1);
+    pair.siblings[0][0] = pair.nodes[0].peer(NODES[1]);
+    pair.pump();
+    pair.nodes[1].expect(phone, "INVITE");
+}
+
 /// At once, after 3 and 9 seconds, and at the end.
 #[test]
 fn the_siblings_are_asked_four_times_for_a_phone_that_does_not_come() {
