@@ -17,6 +17,7 @@ mod calls;
 mod command_line_clients;
 mod dialogs;
 mod factory_certificates;
+mod fail2ban;
 mod federation;
 mod harness;
 mod home_server;

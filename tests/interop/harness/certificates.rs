@@ -69,6 +69,11 @@ impl Certificates {
         self.other.server(fqdn).unwrap()
     }
 
+    /// A server of the enterprise for the lab's own ends.
+    pub(crate) fn colleague(&self, fqdn: &str) -> Issued {
+        self.enterprise.server(fqdn).unwrap()
+    }
+
     /// What a client of the enterprise trusts.
     pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         trust_only(&[&self.enterprise]).unwrap()

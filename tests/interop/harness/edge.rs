@@ -203,6 +203,11 @@ impl Edge {
         edge
     }
 
+    /// The lines of its log until now.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.process.read(Mark::START, <[String]>::to_vec)
+    }
+
     /// The port of its listener.
     pub(crate) fn port(&self) -> u16 {
         self.port

@@ -32,6 +32,8 @@ pub(crate) enum Program {
     Haproxy,
     /// The home server that comes from Debian's unstable.
     Asterisk,
+    /// The reader of logs that bans.
+    Fail2ban,
 }
 
 impl Program {
@@ -48,6 +50,7 @@ impl Program {
             Self::Dnsmasq => "dnsmasq-base",
             Self::Haproxy => "haproxy",
             Self::Asterisk => "asterisk (unpacked by mmdebstrap)",
+            Self::Fail2ban => "fail2ban",
         }
     }
 
@@ -66,6 +69,7 @@ impl Program {
             Self::Dnsmasq => Self::executable("dnsmasq").is_some(),
             Self::Haproxy => Self::executable("haproxy").is_some(),
             Self::Asterisk => super::asterisk::root().is_some(),
+            Self::Fail2ban => Self::executable("fail2ban-regex").is_some(),
         }
     }
 
