@@ -42,7 +42,7 @@ pub struct ExplainCommand {
     #[arg(long = "as", value_name = "inbound|outbound", requires = "certificate", value_parser = direction)]
     pub direction: Option<Direction>,
     /// The peer that is dialled (outbound; a name in `covers` too), or that the certificate should speak for (inbound)
-    #[arg(long, value_name = "FQDN", requires = "certificate")]
+    #[arg(long, value_name = "PEER", requires = "certificate")]
     pub peer: Option<String>,
     /// The listener that it is presented to (default: the first that asks for certificates); not with --peer
     #[arg(
@@ -89,7 +89,7 @@ pub enum ExplainError {
         what: String,
     },
     /// The named peer is not in the topology.
-    #[error("--peer {0}: no [[peer]] of the topology has this fqdn")]
+    #[error("--peer {0}: no [[peer]] of the topology has this name")]
     UnknownPeer(String),
     /// The named listener is not in the topology.
     #[error("--listener {0}: no [[listener]] of the topology has this name")]

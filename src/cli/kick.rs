@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The command with its arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KickCommand {
-    /// A connection's number or its remote address and port; or an address, a network, a peer's FQDN or a user for all of
+    /// A connection's number or its remote address and port; or an address, a network, a peer's name or a user for all of
     /// its connections. A user whose name is a number is written as sip:1001 or with its domain
     #[arg(value_name = "CONNECTION|ADDRESS|PEER|USER")]
     pub what: String,

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// What `sipward probe` is asked.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ProbeCommand {
-    /// The peer's fqdn, as in its [[peer]], or a name of its `covers`
+    /// The peer's name (its fqdn, if its [[peer]] has no `name`), or a name of its `covers`
     #[arg(value_name = "PEER")]
     pub peer: String,
     /// The topology file
@@ -36,7 +36,7 @@ enum ProbeError {
     #[error("the topology cannot be used (--config FILE names another):\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Topology(Vec<Fault>),
     /// The peer is not in it.
-    #[error("{0}: no [[peer]] of the topology has this fqdn")]
+    #[error("{0}: no [[peer]] of the topology has this name")]
     UnknownPeer(String),
 }
 

@@ -278,7 +278,7 @@ fn opened<'t>(live: &LivePeer, new: &'t Topology) -> (Opened<Option<&'t Listener
 
 /// The decision's own detail, unless it accepts the chain as somebody else.
 fn detail(decision: &Decision, live: &LivePeer) -> Option<String> {
-    match &decision.peer_fqdn {
+    match &decision.peer_name {
         Some(other) if *other != live.peer => Some(format!("it would speak for {other}")),
         Some(_) | None => decision.detail.clone(),
     }
@@ -296,7 +296,7 @@ fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Ch
         Err(decision) => decision,
     };
     let now = seen.speaks_for.as_deref();
-    let then = decision.peer_fqdn.as_deref();
+    let then = decision.peer_name.as_deref();
     // Accepted, but as another peer: for the one that it serves now it is lost.
     let (reason, detail) = match (now, then) {
         (Some(now), Some(then)) if now != then => (

@@ -34,7 +34,7 @@ pub(super) struct Connection {
     pub(super) number: u64,
     /// What the core is given with each message from here; the identity in it changes when a reload confirms it.
     pub(super) origin: RefCell<Origin>,
-    /// FQDN of the peer; `None`: a client.
+    /// Name of the peer; `None`: a client.
     pub(super) peer: Option<Rc<str>>,
     /// The decision on the certificate that a client has presented.
     pub(super) client: RefCell<Option<ClientId>>,
@@ -157,7 +157,7 @@ impl Connection {
         let keep_alive = KeepAlive::new(now);
         keep_alive.start(established.keep_alive, established.number);
         let peer = match &established.identity {
-            RemoteIdentity::Peer(id) => id.decision().peer_fqdn.as_deref().map(Rc::from),
+            RemoteIdentity::Peer(id) => id.decision().peer_name.as_deref().map(Rc::from),
             RemoteIdentity::Client => None,
             RemoteIdentity::OtherProcess => Some(Rc::from(OTHER_PROCESS)),
         };

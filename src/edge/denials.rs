@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_secs(30);
 pub enum DeniedParty {
     /// Connections from there. An address is a network of its own.
     Network(IpNet),
-    /// Connections with this peer, by its FQDN, whoever connects.
+    /// Connections with this peer, by its name, whoever connects.
     Peer(String),
     /// Requests of clients in this user's name: `alice`, or `alice@contoso.test`.
     User(String),
@@ -112,8 +112,8 @@ impl DenialTable {
         for (party, (until, _)) in &entries.made {
             match party {
                 DeniedParty::Network(network) => add(*network, *until),
-                DeniedParty::Peer(fqdn) => {
-                    table.peers.insert(fqdn.clone(), *until);
+                DeniedParty::Peer(peer) => {
+                    table.peers.insert(peer.clone(), *until);
                 }
                 // The cores look these up.
                 DeniedParty::User(_) => {}
@@ -147,9 +147,9 @@ impl Denials {
     }
 
     /// Whether connections with a peer are refused now.
-    pub(super) fn refuses_peer(&self, fqdn: &str) -> bool {
+    pub(super) fn refuses_peer(&self, peer: &str) -> bool {
         let table = self.table.load();
-        !table.peers.is_empty() && is_ahead(table.peers.get(fqdn).copied())
+        !table.peers.is_empty() && is_ahead(table.peers.get(peer).copied())
     }
 
     /// What the cores look at.

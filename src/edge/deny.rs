@@ -44,7 +44,7 @@ impl KickTarget {
     pub fn of(party: &DeniedParty) -> Self {
         match party {
             DeniedParty::Network(network) => Self::Network(*network),
-            DeniedParty::Peer(fqdn) => Self::Peer(fqdn.clone()),
+            DeniedParty::Peer(peer) => Self::Peer(peer.clone()),
             DeniedParty::User(user) => Self::User(user.clone()),
         }
     }

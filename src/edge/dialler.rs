@@ -15,7 +15,7 @@ pub(super) struct Dialler {
     /// What the core has asked for since the task looked last.
     wanted: RefCell<Vec<WantedConnect>>,
     ready: Notify,
-    /// By the peer's FQDN.
+    /// By the peer's name.
     backoff: RefCell<HashMap<String, Backoff>>,
     /// By covered names: a region that cannot be reached says nothing of the others.
     names: RefCell<HashMap<(String, DnsName), Backoff>>,
@@ -102,14 +102,14 @@ impl Dialler {
     /// urgent connect.
     pub(super) fn failed(
         &self,
-        (fqdn, name): (&str, Option<&DnsName>),
+        (peer, name): (&str, Option<&DnsName>),
         (reason, urgent): (Reason, bool),
         limits: &Limits,
         now: Instant,
     ) -> Instant {
         let longer = if urgent { 1 } else { 2 };
         let pause = self
-            .last(fqdn, name)
+            .last(peer, name)
             .map_or(limits.backoff_min, |last| {
                 (last.pause * longer).min(limits.backoff_max)
             })
@@ -126,7 +126,7 @@ impl Dialler {
         };
         match name {
             None => {
-                self.backoff.borrow_mut().insert(fqdn.to_owned(), failure);
+                self.backoff.borrow_mut().insert(peer.to_owned(), failure);
             }
             Some(name) => {
                 // All go at once: what they save is a connect that fails again.
@@ -134,7 +134,7 @@ impl Dialler {
                 if names.len() >= MOST_NAMES {
                     names.clear();
                 }
-                names.insert((fqdn.to_owned(), name.clone()), failure);
+                names.insert((peer.to_owned(), name.clone()), failure);
             }
         }
         until
@@ -143,29 +143,29 @@ impl Dialler {
     /// When an urgent connect may begin, and why the last one failed; `None`: nothing has failed.
     pub(super) fn urgent_at(
         &self,
-        fqdn: &str,
+        peer: &str,
         name: Option<&DnsName>,
     ) -> Option<(Instant, Reason)> {
-        let last = self.last(fqdn, name);
+        let last = self.last(peer, name);
         last.map(|last| (last.failed + URGENT, last.reason))
     }
 
     /// A connection has carried something back: the peer accepted this node for good, and the next failure is a first
     /// one. The handshake alone is no proof, since a TLS 1.3 server refuses a certificate after it.
-    pub(super) fn succeeded(&self, fqdn: &str, name: Option<DnsName>) {
+    pub(super) fn succeeded(&self, peer: &str, name: Option<DnsName>) {
         match name {
-            None => self.backoff.borrow_mut().remove(fqdn),
+            None => self.backoff.borrow_mut().remove(peer),
             // The peer's own failures stand: it may be away although a region of it is not.
-            Some(name) => self.names.borrow_mut().remove(&(fqdn.to_owned(), name)),
+            Some(name) => self.names.borrow_mut().remove(&(peer.to_owned(), name)),
         };
     }
 
     /// The last failure, if nothing has come since.
-    fn last(&self, fqdn: &str, name: Option<&DnsName>) -> Option<Backoff> {
+    fn last(&self, peer: &str, name: Option<&DnsName>) -> Option<Backoff> {
         match name {
-            None => self.backoff.borrow().get(fqdn).copied(),
+            None => self.backoff.borrow().get(peer).copied(),
             Some(name) => {
-                let key = (fqdn.to_owned(), name.clone());
+                let key = (peer.to_owned(), name.clone());
                 self.names.borrow().get(&key).copied()
             }
         }
@@ -174,11 +174,11 @@ impl Dialler {
     /// Until when the peer must not be dialled; `None`: it may be.
     pub(super) fn waits_until(
         &self,
-        fqdn: &str,
+        peer: &str,
         name: Option<&DnsName>,
         now: Instant,
     ) -> Option<Instant> {
-        let until = self.last(fqdn, name).map(|last| last.until);
+        let until = self.last(peer, name).map(|last| last.until);
         until.filter(|until| *until > now)
     }
 }

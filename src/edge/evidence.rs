@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Evidence<'a> {
     /// How it came to be. The listener is as it is by now; `None`: the topology has no such listener any more.
     pub opened: Opened<Option<&'a Listener>>,
-    /// FQDN of the peer that it was accepted for; `None`: a client.
+    /// Name of the peer that it was accepted for; `None`: a client.
     pub peer: Option<&'a str>,
     /// The name under which that was dialled, if its entry covers it.
     pub name: Option<&'a DnsName>,
@@ -47,7 +47,7 @@ impl Evidence<'_> {
             Opened::Dialled => None,
         };
         // No peer: it came in as a client, and stays one or goes.
-        let Some(fqdn) = self.peer else {
+        let Some(name) = self.peer else {
             return self.reevaluate_client(listener, generation, at);
         };
         // The reload may have left the listener to clients alone.
@@ -57,7 +57,7 @@ impl Evidence<'_> {
         // A dialled peer must still be the expected one; an inbound one is found by its chain.
         let (direction, expected) = match self.opened {
             Opened::Accepted(_) => (Direction::Inbound, None),
-            Opened::Dialled => match topology.peer_by_fqdn(fqdn) {
+            Opened::Dialled => match topology.peer_by_name(name) {
                 Some(peer) => (Direction::Outbound, Some(peer)),
                 None => return Reevaluation::Withdrawn(TrustReason::NotInTopology.into(), None),
             },
@@ -77,7 +77,7 @@ impl Evidence<'_> {
             }
         };
         // The chain passes, but as another peer: the transactions on this connection were authorised for the first one.
-        if identity.decision().peer_fqdn.as_deref() != Some(fqdn) {
+        if identity.decision().peer_name.as_deref() != Some(name) {
             return Reevaluation::Withdrawn(
                 ConnectionReason::IdentityChanged.into(),
                 Some(Arc::clone(identity.decision())),

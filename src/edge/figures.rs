@@ -45,7 +45,7 @@ impl Edge {
 
     /// Where each peer of a topology stands, in the order of the file.
     pub fn fitness(&self, topology: &Topology) -> Vec<Fitness> {
-        let names = topology.peers().iter().map(|peer| peer.fqdn.as_str());
+        let names = topology.peers().iter().map(|peer| peer.name.as_str());
         self.health.fitness(names, clock::now())
     }
 }

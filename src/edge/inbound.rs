@@ -130,10 +130,10 @@ impl Inbound {
     fn check_denied(&self, finished: &Finished) -> Result<(), HandshakeFailure> {
         let denials = &self.shard.shared.denials;
         let peer = match &finished.identity.identity {
-            RemoteIdentity::Peer(peer) => peer.decision().peer_fqdn.as_deref(),
+            RemoteIdentity::Peer(peer) => peer.decision().peer_name.as_deref(),
             RemoteIdentity::Client | RemoteIdentity::OtherProcess => None,
         };
-        let is_denied = peer.is_some_and(|fqdn| denials.refuses_peer(fqdn))
+        let is_denied = peer.is_some_and(|name| denials.refuses_peer(name))
             || denials.refuses_address(self.remote.ip());
         match is_denied {
             true => Err(HandshakeFailure::refused(ConnectionReason::Denied)),

@@ -16,7 +16,7 @@ const MOST_SHOWN: usize = 10_000;
 pub struct PeerConnection {
     /// Its number in the log.
     pub connection: u64,
-    /// The peer's FQDN.
+    /// The peer's name.
     pub peer: String,
     /// The name under which it was dialled, if its entry covers it.
     pub name: Option<String>,

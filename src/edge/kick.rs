@@ -16,7 +16,7 @@ use std::time::Duration;
 pub enum KickTarget {
     /// The one with this number.
     Connection(u64),
-    /// Every one with this peer, by its FQDN.
+    /// Every one with this peer, by its name.
     Peer(String),
     /// Every one from there.
     Network(IpNet),
@@ -64,7 +64,7 @@ impl KickTarget {
         };
         match self {
             Self::Connection(number) => connection.number == *number,
-            Self::Peer(fqdn) => connection.peer.as_deref() == Some(fqdn),
+            Self::Peer(peer) => connection.peer.as_deref() == Some(peer),
             Self::Network(network) => network.contains(&remote().ip()),
             Self::Address(address) => {
                 remote() == SocketAddr::new(address.ip().to_canonical(), address.port())

@@ -70,7 +70,7 @@ impl Shard {
                 reason: (*reason).into(),
                 detail: detail.clone(),
                 decision: decision.id.clone(),
-                peer: decision.peer_fqdn.clone(),
+                peer: decision.peer_name.clone(),
                 line: decision.line,
             });
         }
@@ -162,19 +162,19 @@ impl Shard {
         };
         let reason = failure.reason();
         // Only dialled connections wait for a verdict, and those have a peer.
-        let fqdn = connection.peer.as_deref().unwrap_or_default().to_owned();
+        let peer = connection.peer.as_deref().unwrap_or_default().to_owned();
         let name = connection.covered_name();
-        let sides = HandshakeSides::outbound(connection.remote(), &fqdn, name.as_ref());
+        let sides = HandshakeSides::outbound(connection.remote(), &peer, name.as_ref());
         let event = failure.event(sides, unconfirmed.shown);
         self.shared.log.record(event);
         // As after any failed connect: a server that refuses the certificate is not dialled again at once.
         let now = clock::now();
         let retry_at =
             self.dialler
-                .failed((&fqdn, name.as_ref()), (reason, false), &self.limits(), now);
+                .failed((&peer, name.as_ref()), (reason, false), &self.limits(), now);
         // The log shows the pause, so that nobody looks for a second failure meanwhile.
         let retry_in = retry_at.saturating_duration_since(now);
-        self.peer_down((fqdn, name.as_ref()), reason, Some(retry_in), true);
+        self.peer_down((peer, name.as_ref()), reason, Some(retry_in), true);
     }
 
     // ---- peers ----
@@ -203,7 +203,7 @@ impl Shard {
         // Names come from the topology, so that its number of peers bounds what is kept.
         if name.is_none() {
             self.with_topology(|topology| {
-                let is_listed = |name: &str| topology.peer_by_fqdn(name).is_some();
+                let is_listed = |name: &str| topology.peer_by_name(name).is_some();
                 let most = topology.peers().len();
                 self.peer_states.went_down(&peer, reason, most, is_listed);
             });

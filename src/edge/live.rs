@@ -43,7 +43,7 @@ pub struct ListedConnection {
     pub connection: u64,
     /// The shard that owns it, from 0.
     pub shard: u8,
-    /// The peer's FQDN; `None`: a client.
+    /// The peer's name; `None`: a client.
     pub peer: Option<String>,
     /// The addresses of record whose bindings it holds.
     pub users: Vec<String>,

@@ -57,15 +57,15 @@ impl Shard {
         let Some(peer) = topology.find_peer(reference).cloned() else {
             return;
         };
-        // The FQDN and not the number: numbers change with each reload.
-        let fqdn = peer.fqdn.as_str();
+        // The name and not the number: numbers change with each reload.
+        let entry = peer.name.as_str();
         // The core knows the pause too, but asks again after a reload, and from several pools.
-        let pause = self.dialler.waits_until(fqdn, name.as_ref(), clock::now());
+        let pause = self.dialler.waits_until(entry, name.as_ref(), clock::now());
         // What its callers repeat has one line, and is counted.
         let mut known = None;
         if let Some(until) = pause
             && urgent
-            && let Some((at, reason)) = self.dialler.urgent_at(fqdn, name.as_ref())
+            && let Some((at, reason)) = self.dialler.urgent_at(entry, name.as_ref())
         {
             known = Some(reason);
             tokio::select! {
@@ -84,7 +84,7 @@ impl Shard {
             });
             return self.settle();
         }
-        if self.shared.denials.refuses_peer(fqdn) {
+        if self.shared.denials.refuses_peer(entry) {
             // Asked for again then: an operator may end the denial before its time.
             let retry_at = clock::now() + self.limits().backoff_max;
             self.later(LinkEvent::ConnectFailed {
@@ -112,11 +112,11 @@ impl Shard {
             let now = clock::now();
             let how = (reason, known.is_some());
             // A name has a pause of its own: its failure says nothing of the peer.
-            let who = (fqdn, name.as_ref());
+            let who = (entry, name.as_ref());
             let retry_at = self.dialler.failed(who, how, &self.limits(), now);
             let pause = retry_at.saturating_duration_since(now);
             let is_new = known != Some(reason);
-            let who = (fqdn.to_owned(), name.as_ref());
+            let who = (entry.to_owned(), name.as_ref());
             self.peer_down(who, reason, Some(pause), is_new);
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
@@ -150,7 +150,7 @@ impl Shard {
         // The name servers are silent: calls go on for now, and the operator learns of it.
         if found.stale {
             self.shared.log.record(Event::LookupStale {
-                peer: peer.fqdn.to_string(),
+                peer: peer.name.to_string(),
             });
         }
         // At least one; `no_address` is the resolver's own failure.
@@ -184,7 +184,7 @@ impl Shard {
             let Failed { failure, shown } = failed;
             // Kept in case this is the last address.
             last = failure.reason();
-            let sides = HandshakeSides::outbound(address, peer.fqdn.as_str(), name);
+            let sides = HandshakeSides::outbound(address, peer.name.as_str(), name);
             let event = failure.event(sides, shown);
             if known == Some(last) {
                 self.shared.log.count(event.kind(), event.reason());
@@ -215,7 +215,7 @@ impl Shard {
         let decision = Some(Arc::clone(dialled.identity.decision()));
         // Made now and perhaps logged later: the session is gone into the connection by then.
         let accepted = accepted_event(
-            HandshakeSides::outbound(address, peer.fqdn.as_str(), dialled.identity.name()),
+            HandshakeSides::outbound(address, peer.name.as_str(), dialled.identity.name()),
             number,
             &dialled.tls,
             decision,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// One shard's view; each shard has connections of its own.
 #[derive(Default)]
 pub(super) struct PeerStates {
-    /// Live connections by the peer's FQDN, none of them with zero.
+    /// Live connections by the peer's name, none of them with zero.
     live: RefCell<HashMap<Rc<str>, usize>>,
     /// Why and when peers went down, the last time each.
     down: RefCell<HashMap<String, (Reason, Instant)>>,
@@ -18,7 +18,7 @@ pub(super) struct PeerStates {
 /// Why a peer went down last.
 #[derive(Clone, Debug)]
 pub struct Down {
-    /// The peer's FQDN.
+    /// The peer's name.
     pub peer: String,
     /// The reason code, as in `peer_disconnected`.
     pub reason: Reason,

@@ -170,11 +170,11 @@ pub struct CallRecord {
     pub remote: SocketAddr,
     /// The decision that let the caller's connection in; `None`: it has shown no certificate.
     pub decision: Option<DecisionId>,
-    /// FQDN of the peer that the call came from; `None`: a client.
+    /// Name of the peer that the call came from; `None`: a client.
     pub from_peer: Option<Arc<str>>,
-    /// FQDN of the peer that it went to and came back from, if it has passed this node twice.
+    /// Name of the peer that it went to and came back from, if it has passed this node twice.
     pub through: Option<Arc<str>>,
-    /// FQDN of the peer that it went to.
+    /// Name of the peer that it went to.
     pub to_peer: Option<Arc<str>>,
     /// Whether it went to a client.
     pub to_client: bool,

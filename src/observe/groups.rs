@@ -108,7 +108,7 @@ impl HandshakeSides {
     #[must_use]
     pub fn judged(mut self, decision: Option<&Arc<Decision>>) -> Self {
         if self.peer.is_none() {
-            self.peer = decision.and_then(|decision| decision.peer_fqdn.clone());
+            self.peer = decision.and_then(|decision| decision.peer_name.clone());
         }
         self
     }
@@ -130,9 +130,9 @@ pub struct RequestOutcome {
     pub remote: SocketAddr,
     /// The decision that let that connection in; `None`: it has shown no certificate.
     pub decision: Option<DecisionId>,
-    /// FQDN of the peer that it came from; `None`: a client.
+    /// Name of the peer that it came from; `None`: a client.
     pub from_peer: Option<Arc<str>>,
-    /// FQDN of the peer that it went to; `None` with `to_client` false: nowhere.
+    /// Name of the peer that it went to; `None` with `to_client` false: nowhere.
     pub to_peer: Option<Arc<str>>,
     /// Whether it went to a client's flow.
     pub to_client: bool,

@@ -94,7 +94,7 @@ keys! {
     // What a trust decision adds. Most of it explains a decision after the fact, and would fill a terminal.
     decision: "the trust decision's id: same chain, direction and generation, same id";
     verdict: "the trust decision: `accept` (a peer), `client` or `refuse`";
-    peer: "the peer's FQDN in the topology; missing for a client, and for a stranger";
+    peer: "the peer's name in the topology (its fqdn, if it has no `name`); missing for a client, and for a stranger";
     matched: "the presented name that matched the peer";
     matched_kind.json_only(): "where it stood: `sip_uri`, `dns`, `wildcard` or `common_name`";
     names: "the presented names that count as identities";
@@ -122,13 +122,13 @@ keys! {
     to: "the URI of To, without parameters";
     request_uri: "the Request-URI, without parameters";
     user_agent: "what the sender's program says that it is: its User-Agent";
-    from_peer: "FQDN of the peer that sent the request; missing: a client";
-    to_peer: "FQDN of the peer that received the request";
+    from_peer: "name of the peer that sent the request; missing: a client";
+    to_peer: "name of the peer that received the request";
     to_client: "whether a client received the request; false without `to_peer`: nobody did";
     to_connection: "the connection that the request went to";
     status: "the final SIP status sent back; missing: none was, because its method has no answers (BENOTIFY) or nobody has answered";
     // Calls.
-    through: "FQDN of the peer that a call went to and came back from, when it has passed this node twice";
+    through: "name of the peer that a call went to and came back from, when it has passed this node twice";
     setup_ms: "from the INVITE to its answer or failure, in milliseconds";
     ringing_ms: "how much of that it rang, from the first provisional response that was passed on, in milliseconds";
     talk_ms: "from the answer to the BYE, in milliseconds; missing: nobody has answered";
@@ -137,7 +137,7 @@ keys! {
     shard: "the shard, from 0";
     path: "the control socket";
     command: "the command, `none` when the sender was not let that far";
-    denied: "who is denied: an address or network, a peer's FQDN, or a user";
+    denied: "who is denied: an address or network, a peer's name, or a user";
     until: "when that ends, Unix seconds";
     uid: "the user whose process commands";
     pid: "that process; of an upgrade: the other one";

@@ -192,7 +192,7 @@ macro_rules! events {
                 }
             }
 
-            /// The FQDN of the peer whose limit counts: the one that it is about, or that has sent it.
+            /// The name of the peer whose limit counts: the one that it is about, or that has sent it.
             pub(crate) fn peer(&self) -> Option<&str> {
                 match self {
                     $( Self::$variant { $( $field, )* } => None $( .or(events!(@peer $key $field)) )*, )*

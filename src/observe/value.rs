@@ -255,7 +255,7 @@ pub(super) trait FieldGroup {
     /// Hands them over.
     fn write_all(&self, take: &mut Take<'_>);
 
-    /// The FQDN of the peer whose limit counts: the one that it is about, or that has sent it.
+    /// The name of the peer whose limit counts: the one that it is about, or that has sent it.
     fn peer(&self) -> Option<&str> {
         None
     }

@@ -287,9 +287,9 @@ impl Environment {
         own.unwrap_or(reason.status())
     }
 
-    /// The FQDN of a peer, for events.
+    /// The name of a peer, for events.
     pub(crate) fn peer_name(&self, leg: Leg) -> Option<Arc<str>> {
-        self.links.peer(leg.peer()?).map(|p| Arc::clone(&p.fqdn))
+        self.links.peer(leg.peer()?).map(|p| Arc::clone(&p.name))
     }
 
     /// Logs a message that gets no answer.

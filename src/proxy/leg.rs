@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 pub(crate) struct PeerKey(pub(crate) u64);
 
 impl PeerKey {
-    /// From the peer's FQDN. Unkeyed on purpose: nodes must agree, and only the operator chooses
+    /// From the name of its entry. Unkeyed on purpose: nodes must agree, and only the operator chooses
     /// these names.
     pub(crate) fn of(fqdn: &str) -> Self {
         use std::hash::Hasher as _;
@@ -74,7 +74,7 @@ impl Leg {
             RemoteIdentity::Client => Self::Client(link),
             RemoteIdentity::OtherProcess => Self::Peer(PeerKey::OTHER_PROCESS),
             RemoteIdentity::Peer(id) => {
-                Self::Peer(PeerKey::of(id.decision().peer_fqdn.as_deref()?))
+                Self::Peer(PeerKey::of(id.decision().peer_name.as_deref()?))
             }
         })
     }

@@ -16,7 +16,7 @@ use crate::topology::{
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What events call the other process of this node; no FQDN has a blank.
+/// What events call the other process of this node; no name has a blank.
 pub const OTHER_PROCESS: &str = "the other process";
 
 /// The peers of one generation.
@@ -38,6 +38,9 @@ pub(crate) struct ListedPeer {
     pub(crate) key: PeerKey,
     /// In the current generation; `None`: the topology no longer lists it.
     pub(crate) current: Option<PeerRef>,
+    /// What the log calls it.
+    pub(crate) name: Arc<str>,
+    /// What its requests call it.
     pub(crate) fqdn: Arc<str>,
     pub(crate) kind: PeerKind,
     pub(crate) assert_identity: bool,
@@ -76,7 +79,7 @@ impl UnderName {
             return None;
         };
         let name = id.name()?.clone();
-        let peer = PeerKey::of(id.decision().peer_fqdn.as_deref()?);
+        let peer = PeerKey::of(id.decision().peer_name.as_deref()?);
         Some(Self { peer, name })
     }
 
@@ -93,6 +96,7 @@ impl ListedPeer {
         Self {
             key: PeerKey::OTHER_PROCESS,
             current: None,
+            name: Arc::from(OTHER_PROCESS),
             fqdn: Arc::from(OTHER_PROCESS),
             kind: PeerKind::Sibling,
             assert_identity: true,
@@ -119,6 +123,7 @@ impl ListedPeer {
     pub(crate) fn under(&self, under: &UnderName, health: Arc<PeerHealth>) -> Option<Self> {
         self.covers(under.name.as_str()).then(|| Self {
             key: under.key(),
+            name: Arc::clone(&under.name.0),
             fqdn: Arc::clone(&under.name.0),
             health,
             policy: None,
@@ -153,7 +158,7 @@ impl ListedPeer {
             && let Some(down) = self.health.answered(now)
         {
             out.record(Event::PeerAvailable {
-                peer: self.fqdn.to_string(),
+                peer: self.name.to_string(),
                 down,
             });
         }
@@ -201,7 +206,7 @@ impl ListedPeer {
         let until = self.policy.is_none().then_some(until);
         if self.health.failed(after, until, now) {
             out.record(Event::PeerUnavailable {
-                peer: self.fqdn.to_string(),
+                peer: self.name.to_string(),
                 reason: reason.into(),
                 retry_in: until.map(|at| at.saturating_duration_since(now)),
             });
@@ -216,7 +221,7 @@ impl ListedPeer {
         };
         let granted = self.health.hold(time, now);
         out.record(Event::PeerUnavailable {
-            peer: self.fqdn.to_string(),
+            peer: self.name.to_string(),
             reason: HealthReason::RetryAfter.into(),
             retry_in: Some(granted),
         });
@@ -229,10 +234,11 @@ impl Listing {
         let listed = topology.peer_refs().zip(policies);
         let all: Vec<Arc<ListedPeer>> = listed
             .map(|((reference, peer), policy)| {
-                let key = PeerKey::of(peer.fqdn.as_str());
+                let key = PeerKey::of(peer.name.as_str());
                 Arc::new(ListedPeer {
                     key,
                     current: Some(reference),
+                    name: peer.name.shared(),
                     fqdn: Arc::clone(&peer.fqdn.0),
                     kind: peer.kind,
                     assert_identity: peer.assert_identity,

@@ -50,7 +50,7 @@ impl Lookalikes {
         let mut lookalikes = Self::default();
         // No certificate stands for entries that grant different things, so one that is alone needs no place here.
         for peers in groups.into_values().filter(|peers| peers.len() > 1) {
-            let keys = peers.iter().map(|peer| PeerKey::of(peer.fqdn.as_str()));
+            let keys = peers.iter().map(|peer| PeerKey::of(peer.name.as_str()));
             let mut keys: Vec<PeerKey> = keys.collect();
             keys.sort_unstable();
             let kind = peers.first().map_or(PeerKind::Federated, |peer| peer.kind);
@@ -63,7 +63,7 @@ impl Lookalikes {
     }
 
     fn add(&mut self, peer: &Peer, group: &Arc<Group>) {
-        let key = PeerKey::of(peer.fqdn.as_str());
+        let key = PeerKey::of(peer.name.as_str());
         self.groups.insert(key, Arc::clone(group));
         let names = self.by_name.entry(peer.fqdn.as_str().into());
         names.or_default().push((key, None));

@@ -50,7 +50,7 @@ impl Meanings {
         let node = topology.node();
         let mut this = Self::default();
         for peer in topology.peers() {
-            let key = PeerKey::of(peer.fqdn.as_str());
+            let key = PeerKey::of(peer.name.as_str());
             this.at(peer.fqdn.as_str()).peer = Some(key);
             if peer.kind != PeerKind::Federated {
                 continue;
@@ -92,7 +92,7 @@ impl Meanings {
             }
             if below {
                 let members = pool.peers.iter().map(|(r, _)| topology.peer(*r));
-                let keys = members.map(|peer| (position, PeerKey::of(peer.fqdn.as_str())));
+                let keys = members.map(|peer| (position, PeerKey::of(peer.name.as_str())));
                 this.members.extend(keys);
             }
         }

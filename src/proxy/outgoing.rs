@@ -254,7 +254,7 @@ impl<'e> MessageWriter<'e> {
             return None;
         }
         match self.env.links.peer(self.leg.peer()?)?.kind {
-            PeerKind::Home => self.env.links.peer(from.peer()?).map(|peer| &*peer.fqdn),
+            PeerKind::Home => self.env.links.peer(from.peer()?).map(|peer| &*peer.name),
             PeerKind::Federated | PeerKind::Sibling => None,
         }
     }

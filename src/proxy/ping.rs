@@ -52,6 +52,8 @@ struct Ping {
     key: PeerKey,
     /// Whether this shard is the one that pings it.
     asks: bool,
+    /// What the log calls it, and what its requests do.
+    name: Arc<str>,
     fqdn: Arc<str>,
     health: Arc<PeerHealth>,
     policy: Health,
@@ -85,7 +87,7 @@ impl Ping {
         self.answers = 0;
         let down = self.health.bring_up(now)?;
         Some(Event::PeerAvailable {
-            peer: self.fqdn.to_string(),
+            peer: self.name.to_string(),
             down,
         })
     }
@@ -98,7 +100,7 @@ impl Ping {
         self.failures = self.failures.saturating_add(1);
         let down = self.failures >= self.policy.down_after && self.health.take_down(None, now);
         down.then(|| Event::PeerUnavailable {
-            peer: self.fqdn.to_string(),
+            peer: self.name.to_string(),
             reason: reason.into(),
             retry_in: None,
         })
@@ -184,6 +186,7 @@ impl Pings {
                 None => Ping {
                     key,
                     asks,
+                    name: Arc::clone(&peer.name),
                     fqdn: Arc::clone(&peer.fqdn),
                     health: Arc::clone(&peer.health),
                     policy,

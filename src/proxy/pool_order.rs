@@ -48,7 +48,7 @@ impl RoutedPool {
             .iter()
             .zip(groups)
             .map(|((r, weight), group)| PoolMember {
-                key: PeerKey::of(topology.peer(*r).fqdn.as_str()),
+                key: PeerKey::of(topology.peer(*r).name.as_str()),
                 weight: *weight,
                 group,
                 drained: drained.contains(r),

@@ -85,7 +85,7 @@ impl Routing {
                 .filter(|p| !p.boundary.deny.is_empty())
                 .map(|p| {
                     (
-                        PeerKey::of(p.fqdn.as_str()),
+                        PeerKey::of(p.name.as_str()),
                         p.boundary.deny.iter().collect(),
                     )
                 })
@@ -301,7 +301,7 @@ impl Routing {
 fn servers(topology: &Topology) -> HashMap<(Box<str>, Option<u16>), PeerKey> {
     let mut servers = HashMap::new();
     for peer in topology.peers().iter().filter(|p| p.kind == PeerKind::Home) {
-        let key = PeerKey::of(peer.fqdn.as_str());
+        let key = PeerKey::of(peer.name.as_str());
         servers.insert((peer.fqdn.as_str().into(), None), key);
         for address in &peer.addresses {
             let (host, port) = match address {
@@ -325,5 +325,5 @@ fn siblings(topology: &Topology) -> Vec<PeerKey> {
         .peers()
         .iter()
         .filter(|p| p.kind == PeerKind::Sibling);
-    siblings.map(|p| PeerKey::of(p.fqdn.as_str())).collect()
+    siblings.map(|p| PeerKey::of(p.name.as_str())).collect()
 }

@@ -12,7 +12,7 @@ use super::links::Links;
 use super::lookalikes::Claims;
 use super::routing::Routing;
 use crate::sip::Message;
-use crate::topology::{DnsName, PeerKind};
+use crate::topology::{PeerKind, PeerName};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 
@@ -64,8 +64,8 @@ const MOST_EQUALS: usize = 16;
 fn all_entries(identity: &RemoteIdentity) -> OtherEntries {
     match identity {
         RemoteIdentity::Peer(id) if !id.also().is_empty() => {
-            let first = id.decision().peer_fqdn.as_deref().into_iter();
-            let also = id.also().iter().map(DnsName::as_str);
+            let first = id.decision().peer_name.as_deref().into_iter();
+            let also = id.also().iter().map(PeerName::as_str);
             first.chain(also).map(PeerKey::of).collect()
         }
         RemoteIdentity::Peer(_) | RemoteIdentity::Client | RemoteIdentity::OtherProcess => {

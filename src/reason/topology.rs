@@ -105,6 +105,12 @@ reasons! {
         /// a peer has the name of this node
         PeerIsNode "peer_is_node"
             remedy: "remove the [[peer]], or correct its fqdn",
+        /// a peer is named by the fqdn of another one
+        PeerNameMisleads "peer_name_misleads"
+            remedy: "give it a `name` that is nobody's fqdn",
+        /// several peers have one fqdn, and nothing tells them apart
+        FqdnShared "fqdn_shared"
+            remedy: "write one [[peer]] for it",
         /// there are siblings, but no file of token keys that they could share
         SiblingWithoutKeys "sibling_without_keys"
             remedy: "name a `key_file` in [tokens], the same on all nodes",

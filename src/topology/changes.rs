@@ -40,7 +40,7 @@ impl Topology {
         entries.compare::<RawIdentity>("identity", |t| &t.identities, |i| i.name.clone());
         entries.compare::<RawTrust>("trust", |t| &t.trusts, |t| t.name.clone());
         entries.compare::<RawListener>("listener", |t| &t.listeners, |l| l.name.clone());
-        entries.compare::<RawPeer>("peer", |t| &t.peers, |p| p.fqdn.to_string());
+        entries.compare::<RawPeer>("peer", |t| &t.peers, |p| p.name.to_string());
         entries.compare::<RawPool>("pool", |t| &t.pools, |p| p.name.clone());
         lines.extend(self.limits.changes(&newer.limits));
         lines.extend(changed::<RawDns>("dns", &self.dns, &newer.dns));

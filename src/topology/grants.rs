@@ -160,7 +160,7 @@ impl Topology {
         self.listener_grants(&mut grants);
         // By name: the order of peers grants nothing.
         for peer in &self.peers {
-            peer_grants(peer, grants.of(format!("peer {}", peer.fqdn)));
+            peer_grants(peer, grants.of(format!("peer {}", peer.name)));
         }
         // One fact that is always there, so that the entry exists in both files and only its
         // differences are reported.
@@ -240,7 +240,7 @@ impl Topology {
             set_grants(set, grants.of(format!("trust {}", set.name)));
         }
         for peer in &self.peers {
-            let facts = grants.of(format!("peer {}", peer.fqdn));
+            let facts = grants.of(format!("peer {}", peer.name));
             for set in &peer.trust {
                 facts.grant(format!("is vouched for by {}", self.trust(*set).name));
             }

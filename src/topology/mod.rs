@@ -30,6 +30,7 @@ mod named_file;
 mod nearest;
 pub(crate) mod network;
 mod peer_index;
+mod peer_name;
 mod peering;
 mod pem;
 mod pem_error;
@@ -84,6 +85,7 @@ pub(crate) use named_file::{LARGEST_FILE, open_regular, read_regular};
 pub(crate) use nearest::did_you_mean;
 pub(crate) use network::network;
 pub(crate) use peer_index::PeerIndex;
+pub use peer_name::PeerName;
 pub(crate) use peering::PeerTerms;
 pub use peering::{
     ClientPath, DialAddress, Lookup, NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Stage,

@@ -2,8 +2,8 @@
 use super::keys::health::Health;
 use super::keys::words;
 use super::{
-    DnsName, Domain, FieldTrust, IdentityRef, Listener, PeerBoundary, PeerRef, Pin, TrustRef,
-    Window, above,
+    DnsName, Domain, FieldTrust, IdentityRef, Listener, PeerBoundary, PeerName, PeerRef, Pin,
+    TrustRef, Window, above,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -98,6 +98,8 @@ impl std::fmt::Display for DialAddress {
 /// `[[peer]]`: a server that may connect and be connected to.
 #[derive(Clone, Debug)]
 pub struct Peer {
+    /// What the entry is known by; several may have one `fqdn`.
+    pub name: PeerName,
     /// The reference identifier in both directions.
     pub fqdn: DnsName,
     /// Home, federated or a sibling.
@@ -139,9 +141,10 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// An entry of this name that grants nothing and demands what an entry with no key for it demands.
+    /// An entry of this FQDN, and named by it, that grants nothing and demands what an entry with no key for it demands.
     pub(crate) fn named(fqdn: DnsName, identity: IdentityRef) -> Self {
         Self {
+            name: PeerName::from(fqdn.clone()),
             fqdn,
             kind: PeerKind::Federated,
             domains: Vec::new(),
@@ -179,6 +182,16 @@ impl Peer {
             Some(DialAddress::Socket(at)) => at.port(),
             Some(DialAddress::Host(_, port)) => *port,
             None => 5061,
+        }
+    }
+
+    /// The same entry for another server, named by its FQDN.
+    #[cfg(test)]
+    pub(crate) fn renamed(self, fqdn: DnsName) -> Self {
+        Self {
+            name: PeerName::from(fqdn.clone()),
+            fqdn,
+            ..self
         }
     }
 

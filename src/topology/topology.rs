@@ -134,25 +134,25 @@ impl Topology {
     /// The peer of this name.
     ///
     /// In normalised form.
-    pub fn peer_by_fqdn(&self, fqdn: &str) -> Option<PeerRef> {
-        self.peers_named(fqdn).first().copied()
+    pub fn peer_by_name(&self, name: &str) -> Option<PeerRef> {
+        self.peer_index.named(name, self.id, &self.peers)
     }
     /// The peer of this name, else the first that covers it, then with the name.
     ///
     /// All that cover a name grant the same, so that any of them shows what holds for it.
     pub fn peer_or_covered(&self, name: DnsName) -> Option<(PeerRef, Option<DnsName>)> {
-        if let Some(peer) = self.peer_by_fqdn(name.as_str()) {
+        if let Some(peer) = self.peer_by_name(name.as_str()) {
             return Some((peer, None));
         }
         let mut peers = self.peer_refs();
         let (peer, _) = peers.find(|(_, peer)| peer.covers_name(name.as_str()))?;
         Some((peer, Some(name)))
     }
-    /// The peers of this name in the order of the file; loading leaves one at most.
-    pub(crate) fn peers_named(&self, fqdn: &str) -> &[PeerRef] {
-        self.peer_index.named(fqdn, self.id, &self.peers)
+    /// The peers of this FQDN in the order of the file.
+    pub(crate) fn peers_called(&self, fqdn: &str) -> &[PeerRef] {
+        self.peer_index.called(fqdn, self.id, &self.peers)
     }
-    /// The peers whose name is one label and `parent`, in the order of the file.
+    /// The peers whose FQDN is one label and `parent`, in the order of the file.
     pub(crate) fn peers_below(&self, parent: &str) -> &[PeerRef] {
         self.peer_index.below(parent, self.id, &self.peers)
     }

@@ -130,7 +130,7 @@ pub(crate) fn judge(
     let presented = match direction {
         Direction::Inbound => Presented::inbound(chain),
         Direction::Outbound => {
-            let peer = generation.topology().peer_by_fqdn(fqdn).unwrap();
+            let peer = generation.topology().peer_by_name(fqdn).unwrap();
             Presented::outbound(chain, peer)
         }
     };

@@ -26,7 +26,7 @@ pub(super) fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
     let inside = FieldRules::standard(FieldTrust::Inside);
     let peers = topology.peers().iter();
     for peer in peers.filter(|peer| peer.boundary.fields != inside) {
-        page.item(peer.fqdn.as_str(), peer.kind.word())?;
+        page.item(peer.name.as_str(), peer.kind.word())?;
         role(&peer.boundary.fields, page)?;
         // Callers that withhold their identity may have rules of their own (RFC 3323 §4.1).
         let anonymous = peer.boundary.anonymous;

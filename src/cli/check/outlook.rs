@@ -100,10 +100,10 @@ impl PeersSeen {
         }
         next(ends, page)?;
         // These peers would be refused if their policy became `strict`: worth fixing before that is wanted.
-        for fqdn in relaxed {
-            let line = topology.peer_by_fqdn(fqdn).map(|r| topology.peer(r).line);
+        for name in relaxed {
+            let line = topology.peer_by_name(name).map(|r| topology.peer(r).line);
             let why = because("its purpose is not \"strict\"", None, line);
-            let what = format!("peer {fqdn} gets in only because {why}");
+            let what = format!("peer {name} gets in only because {why}");
             page.item("relaxed purpose:", &what)?;
         }
         if ends.is_empty() && relaxed.is_empty() && refused.is_empty() {

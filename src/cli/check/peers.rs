@@ -14,7 +14,7 @@ pub(super) fn peers(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> 
     // A set is read once, however many peers it vouches for: thousands of peers may share one with hundreds of anchors.
     let mut sets: Vec<Option<Vec<u8>>> = vec![None; topology.trusts().len()];
     for peer in topology.peers() {
-        page.item(peer.fqdn.as_str(), peer.kind.word())?;
+        page.item(peer.name.as_str(), peer.kind.word())?;
         for reference in &peer.trust {
             let Some(shown) = sets.get_mut(reference.index()) else {
                 continue;

@@ -84,11 +84,11 @@ fn members(topology: &Topology, pool: &Pool) -> String {
         if drained.contains(r) {
             remarks.push("drains".to_owned());
         }
-        let fqdn = &topology.peer(*r).fqdn;
+        let name = &topology.peer(*r).name;
         if remarks.is_empty() {
-            fqdn.to_string()
+            name.to_string()
         } else {
-            format!("{fqdn} ({})", remarks.join(", "))
+            format!("{name} ({})", remarks.join(", "))
         }
     }));
     // With one member there is nothing to choose.

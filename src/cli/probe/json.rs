@@ -25,7 +25,7 @@ pub(super) fn to_json(
     attempts: &[ProbeAttempt],
 ) -> Value {
     json!({
-        "peer": peer.fqdn.as_str(),
+        "peer": peer.name.as_str(),
         // What the server was asked for, and must prove.
         "sni": name.unwrap_or(&peer.fqdn).as_str(),
         "identity": identity,

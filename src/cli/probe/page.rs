@@ -16,12 +16,12 @@ pub(super) fn show(
     attempts: &[ProbeAttempt],
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let (fqdn, kind) = (&peer.fqdn, peer.kind.word());
+    let (entry, kind) = (&peer.name, peer.kind.word());
     // The entry is named first: its keys decide, whatever name was dialled.
     let covered = name.map_or(String::new(), |name| format!(" as {name}, which it covers"));
     writeln!(
         out,
-        "{fqdn} ({kind}){covered}, which is shown identity {identity}"
+        "{entry} ({kind}){covered}, which is shown identity {identity}"
     )?;
     // DNS has no address, or the name servers did not answer: the handshake could not even begin.
     if attempts.is_empty() {

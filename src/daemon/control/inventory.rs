@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub struct LivePeer {
     /// Its number in the log.
     pub connection: u64,
-    /// The peer's FQDN.
+    /// The peer's name.
     pub peer: String,
     /// The name under which it was dialled, if its entry covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ impl Inventory {
                 then: PastDecision::from(&seen),
                 speaks_for: judged
                     .ok()
-                    .and_then(|peer| peer.decision().peer_fqdn.clone()),
+                    .and_then(|peer| peer.decision().peer_name.clone()),
                 chain: chains.number(&seen.chain),
             }
         });

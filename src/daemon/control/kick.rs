@@ -62,22 +62,22 @@ impl ControlContext {
         if let Ok(address) = what.parse() {
             return KickTarget::Address(address);
         }
-        // As the topology writes FQDNs: lower case, without the dot of the root.
-        let fqdn = what.trim_end_matches('.').to_ascii_lowercase();
+        // As the topology has names of peers: lower case, without the dot of the root.
+        let name = what.trim_end_matches('.').to_ascii_lowercase();
         // `alice` and `sip:alice` are no host names; `edge.fabrikam.test` may be a peer that a reload has removed.
-        let is_user = what.contains(['@', ':']) || !fqdn.contains('.');
+        let is_user = what.contains(['@', ':']) || !name.contains('.');
         let generation = self.daemon.generation();
-        if is_user && generation.topology().peer_by_fqdn(&fqdn).is_none() {
+        if is_user && generation.topology().peer_by_name(&name).is_none() {
             KickTarget::User(what.to_owned())
         } else {
-            KickTarget::Peer(fqdn)
+            KickTarget::Peer(name)
         }
     }
 
     /// Whom a denial of this target is about; `None`: there is no such connection.
     async fn party_of(&self, target: &KickTarget) -> Result<Option<DeniedParty>, ControlRefusal> {
         Ok(match target {
-            KickTarget::Peer(fqdn) => Some(DeniedParty::Peer(fqdn.clone())),
+            KickTarget::Peer(peer) => Some(DeniedParty::Peer(peer.clone())),
             KickTarget::Network(network) => Some(DeniedParty::Network(*network)),
             KickTarget::Address(address) => {
                 Some(DeniedParty::Network(address.ip().to_canonical().into()))

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 /// What a topology routes and what of it only a restart changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outline {
-    /// The peers' FQDNs.
+    /// The peers' names.
     pub peers: Vec<String>,
     /// Where each domain goes.
     pub routes: BTreeMap<String, Route>,
@@ -23,14 +23,14 @@ pub struct Outline {
 pub struct Route {
     /// The pool's name.
     pub pool: String,
-    /// FQDNs of its members, those that drain apart.
+    /// Names of its members, those that drain apart.
     pub targets: Vec<String>,
 }
 
 impl Outline {
     /// Of a topology.
     pub fn of(topology: &Topology) -> Self {
-        let names = topology.peers().iter().map(|p| p.fqdn.to_string());
+        let names = topology.peers().iter().map(|p| p.name.to_string());
         let mut routes = BTreeMap::new();
         for pool in topology.pools() {
             // A member that drains takes nothing new.
@@ -38,7 +38,7 @@ impl Outline {
             let targets = pool.peers.iter();
             let targets: Vec<String> = targets
                 .filter(|(peer, _)| !drained.contains(peer))
-                .map(|(peer, _)| topology.peer(*peer).fqdn.to_string())
+                .map(|(peer, _)| topology.peer(*peer).name.to_string())
                 .collect();
             for domain in &pool.domains {
                 let route = Route {

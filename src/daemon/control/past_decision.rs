@@ -12,7 +12,7 @@ pub struct PastDecision {
     pub verdict: String,
     /// The reason code.
     pub reason: String,
-    /// FQDN of the peer entry, when one was found or dialled.
+    /// Name of the peer entry, when one was found or dialled.
     pub peer: Option<String>,
     /// The name under which that was dialled, if its entry covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ impl From<&SeenChain> for PastDecision {
             decision: decision.id.clone(),
             verdict: decision.verdict.word().to_owned(),
             reason: decision.reason.code().to_owned(),
-            peer: decision.peer_fqdn.clone(),
+            peer: decision.peer_name.clone(),
             dialled: decision.dialled.as_ref().map(ToString::to_string),
             direction: decision.direction.word().to_owned(),
             generation: decision.generation,

@@ -80,7 +80,7 @@ pub enum Request {
     Refusals {},
     /// Close connections.
     Kick {
-        /// A connection's number or remote address and port; or an address, a network, a peer's FQDN or a user for all
+        /// A connection's number or remote address and port; or an address, a network, a peer's name or a user for all
         /// of its connections.
         what: String,
         /// Refuse whose they are for so many seconds.
@@ -101,7 +101,7 @@ pub enum Request {
     Denials {},
     /// End a denial before its time.
     AdmitAgain {
-        /// A network, a peer's FQDN or a user.
+        /// A network, a peer's name or a user.
         what: String,
     },
     /// What a new topology would be judged by.

@@ -71,7 +71,7 @@ pub struct EventCount {
 /// One peer of the topology.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerStatus {
-    /// Its FQDN.
+    /// Its name.
     pub peer: String,
     /// `home` or `federated`.
     pub kind: String,
@@ -172,13 +172,13 @@ fn by_peer(topology: &Topology, live: &LiveConnections) -> Vec<PeerStatus> {
         }
     }
     let peers = topology.peers().iter().map(|peer| {
-        let (inbound, outbound) = counts.get(peer.fqdn.as_str()).copied().unwrap_or_default();
+        let (inbound, outbound) = counts.get(peer.name.as_str()).copied().unwrap_or_default();
         PeerStatus {
-            peer: peer.fqdn.to_string(),
+            peer: peer.name.to_string(),
             kind: peer.kind.word().to_owned(),
             inbound,
             outbound,
-            last_down: downs.get(peer.fqdn.as_str()).map(|down| LastDown {
+            last_down: downs.get(peer.name.as_str()).map(|down| LastDown {
                 reason: down.reason.to_string(),
                 ago_s: down.ago.as_secs(),
             }),

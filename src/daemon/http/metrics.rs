@@ -70,8 +70,8 @@ fn connections(snapshot: &Snapshot, out: &mut Exposition) {
     let roles = ["home", "federated", "sibling", "removed"];
     // Few roles and many peers: a list is searched faster than a map is asked.
     let mut by_role = roles.map(|role| (role, 0));
-    for (fqdn, count) in &snapshot.shards.peers {
-        let listed = topology.peer_by_fqdn(fqdn);
+    for (name, count) in &snapshot.shards.peers {
+        let listed = topology.peer_by_name(name);
         let role = listed.map_or("removed", |peer| topology.peer(peer).kind.word());
         for (_, sum) in by_role.iter_mut().filter(|(name, _)| *name == role) {
             *sum += count;
@@ -105,13 +105,13 @@ fn peers(snapshot: &Snapshot, out: &mut Exposition) {
     let topology = snapshot.generation.topology();
     let mut connections = out.family(&names::PEER_CONNECTIONS);
     for peer in topology.peers() {
-        let fqdn = peer.fqdn.as_str();
-        let count = snapshot.shards.peers.get(fqdn).copied();
-        connections.add(&[fqdn, peer.kind.word()], count.unwrap_or_default());
+        let name = peer.name.as_str();
+        let count = snapshot.shards.peers.get(name).copied();
+        connections.add(&[name, peer.kind.word()], count.unwrap_or_default());
     }
     let mut up = out.family(&names::PEER_UP);
     for (peer, fitness) in topology.peers().iter().zip(&snapshot.fitness) {
-        let labels = [peer.fqdn.as_str(), peer.kind.word()];
+        let labels = [peer.name.as_str(), peer.kind.word()];
         up.add(&labels, u8::from(takes_requests(*fitness)));
     }
     let mut members = out.family(&names::POOL_MEMBERS);

@@ -87,13 +87,13 @@ fn down(snapshot: &Snapshot) -> String {
     let down = down.filter(|(_, fitness)| !takes_requests(**fitness));
     let rows = down.map(|(peer, _)| {
         // A peer that was never connected, or is asked to be left alone, has none.
-        let last = snapshot.shards.downs.get(peer.fqdn.as_str());
+        let last = snapshot.shards.downs.get(peer.name.as_str());
         let (reason, ago) = last.map_or((String::new(), String::new()), |last| {
             let said = format!("{}: {}", last.reason.code(), last.reason.what());
             (said, format!("{} s ago", last.ago.as_secs()))
         });
         let remedy = last.map_or("", |last| last.reason.remedy());
-        vec![peer.fqdn.to_string(), reason, ago, remedy.to_owned()]
+        vec![peer.name.to_string(), reason, ago, remedy.to_owned()]
     });
     let heads = ["peer", "last connection", "when", "what to do"];
     table(&heads, rows.collect(), "Every peer takes requests.")

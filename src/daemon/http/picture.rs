@@ -175,7 +175,7 @@ fn right(snapshot: &Snapshot) -> Vec<PictureBox> {
 fn peer(snapshot: &Snapshot, reference: PeerRef, role: &str) -> PictureBox {
     let peer = snapshot.generation.topology().peer(reference);
     let fitness = snapshot.fitness.get(reference.index()).copied();
-    let connections = snapshot.shards.peers.get(peer.fqdn.as_str());
+    let connections = snapshot.shards.peers.get(peer.name.as_str());
     let connections = connections.copied().unwrap_or_default();
     let light = match fitness.is_some_and(takes_requests) {
         false => Light::Red,
@@ -184,7 +184,7 @@ fn peer(snapshot: &Snapshot, reference: PeerRef, role: &str) -> PictureBox {
     };
     PictureBox {
         light,
-        name: peer.fqdn.to_string(),
+        name: peer.name.to_string(),
         says: format!("{role}, {} connections", connections),
     }
 }

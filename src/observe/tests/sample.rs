@@ -186,7 +186,7 @@ impl Sample for Decision {
             },
             direction: Direction::Inbound,
             peer: None,
-            peer_fqdn: full.then(|| text.to_owned()),
+            peer_name: full.then(|| text.to_owned()),
             names: many.clone(),
             matched: full.then(|| (text.to_owned(), MatchedKind::SipUri)),
             subjects: many.clone(),

@@ -10,10 +10,8 @@ const THIRD: &str = "edge03.contoso.test";
 /// As [`one_of_two`], with a third sibling behind the other one.
 fn of_three(mut topology: Topology) -> Topology {
     let other = topology.peers.last().unwrap().clone();
-    topology.peers.push(crate::topology::Peer {
-        fqdn: crate::topology::DnsName(THIRD.into()),
-        ..other
-    });
+    let third = other.renamed(crate::topology::DnsName(THIRD.into()));
+    topology.peers.push(third);
     topology
 }
 
@@ -138,7 +136,7 @@ fn a_request_waits_once_here_however_often_siblings_are_asked_and_not_at_all_the
 fn cut_off(pair: &mut Pair, shard: u8) {
     let link = pair.siblings[0][usize::from(shard)];
     pair.nodes[0].lose(link);
-    let peer = pair.nodes[0].generation.topology().peer_by_fqdn(NODES[1]);
+    let peer = pair.nodes[0].generation.topology().peer_by_name(NODES[1]);
     let failed = crate::proxy::LinkEvent::ConnectFailed {
         peer: peer.unwrap(),
         name: None,
@@ -289,7 +287,7 @@ fn every_shard_has_a_connection_to_each_sibling_before_it_needs_one() {
     let now = node.now;
     node.health.of(PeerKey::of(NODES[1])).take_down(None, now);
     for shard in 0..3 {
-        let peer = node.generation.topology().peer_by_fqdn(NODES[1]).unwrap();
+        let peer = node.generation.topology().peer_by_name(NODES[1]).unwrap();
         let failed = crate::proxy::LinkEvent::ConnectFailed {
             peer,
             name: None,

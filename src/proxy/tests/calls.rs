@@ -423,7 +423,7 @@ fn lines_of_requests_say_who_called_whom_over_which_connections() {
     line.w.answers(line.client, &bye, 200);
     let line = line_of(&line.w, "BYE");
     let decision = line.decision.unwrap();
-    assert_eq!(decision.0.peer_fqdn.as_deref(), Some(FE01));
+    assert_eq!(decision.0.peer_name.as_deref(), Some(FE01));
     assert!(line.to_client);
 }
 

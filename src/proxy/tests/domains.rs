@@ -9,8 +9,8 @@ fn starred() -> Topology {
     let mut t = topology();
     t.peers[2].domains = ["*.pstnhub.test", "fabrikam.test"].map(domain).to_vec();
     t.pools[1].domains = t.peers[2].domains.clone();
-    let mut other = t.peers[2].clone();
-    other.fqdn = crate::topology::DnsName::parse(TEAMS[0]).unwrap();
+    let teams = crate::topology::DnsName::parse(TEAMS[0]).unwrap();
+    let mut other = t.peers[2].clone().renamed(teams);
     other.domains = ["own.pstnhub.test", "*.deep.pstnhub.test", "192.0.2.77"]
         .map(domain)
         .to_vec();

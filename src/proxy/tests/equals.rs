@@ -293,8 +293,9 @@ fn entries_that_grant_different_things_stay_apart() {
 fn home_servers_of_one_certificate_are_one_party_and_others_are_not() {
     let mut topology = topology();
     for peer in &mut topology.peers[..2] {
-        peer.fqdn = crate::topology::DnsName::parse(TEAMS[usize::from(peer.fqdn.as_str() == FE02)])
-            .unwrap();
+        let name = TEAMS[usize::from(peer.fqdn.as_str() == FE02)];
+        let name = crate::topology::DnsName::parse(name).unwrap();
+        *peer = peer.clone().renamed(name);
     }
     let mut w = World::with(topology, 1);
     let (client, inbound) = (w.client(), w.peer(TEAMS[1]));

@@ -15,7 +15,7 @@ const ADDRESSES: [[u8; 4]; 2] = [[10, 0, 0, 11], [10, 0, 0, 12]];
 fn pair(addresses: [&[&str]; 2]) -> Topology {
     let mut topology = topology();
     for (at, peer) in topology.peers[..2].iter_mut().enumerate() {
-        peer.fqdn = DnsName::parse(PAIR[at]).unwrap();
+        *peer = peer.clone().renamed(DnsName::parse(PAIR[at]).unwrap());
         let addresses = addresses[at].iter();
         peer.addresses = addresses
             .map(|text| match text.parse::<SocketAddr>() {

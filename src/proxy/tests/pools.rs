@@ -462,7 +462,7 @@ fn a_peer_gets_as_many_connections_as_the_topology_says_and_a_dialog_keeps_to_on
     // A connection more that cannot be had takes nobody out.
     w.lose(links[0]);
     message(&mut w, client, 200);
-    let fe01 = w.generation.topology().peer_by_fqdn(FE01).unwrap();
+    let fe01 = w.generation.topology().peer_by_name(FE01).unwrap();
     let dialled = |w: &World| w.connects.iter().filter(|p| **p == fe01).count();
     assert_eq!(dialled(&w), 4);
     w.connect_failed(FE01);

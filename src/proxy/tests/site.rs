@@ -2,8 +2,8 @@
 use crate::topology::{
     Boundary, ClientPath, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat,
     LogIdentities, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
-    PeerRef, Pool, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, Strategy,
-    TokenSettings, Topology, TopologyId, TrustRef, TrustSet, Window,
+    PeerName, PeerRef, Pool, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage,
+    Strategy, TokenSettings, Topology, TopologyId, TrustRef, TrustSet, Window,
 };
 use crate::trust::Generation;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -99,6 +99,7 @@ fn log_settings() -> LogSettings {
 /// Two home servers in one pool, one partner, two domains.
 pub(super) fn topology() -> Topology {
     let peer = |fqdn: &str, kind, domains: &[&str]| Peer {
+        name: PeerName::from(name(fqdn)),
         fqdn: name(fqdn),
         kind,
         domains: domains.iter().map(|d| domain(d)).collect(),
@@ -190,9 +191,8 @@ pub(super) fn one_of_two(mut topology: Topology, at: usize) -> Topology {
     topology.node.fqdn = name(NODES[at]);
     topology.node.advertise = Some(name(NODE));
     let sibling = Peer {
-        fqdn: name(NODES[1 - at]),
         kind: PeerKind::Sibling,
-        ..topology.peers[0].clone()
+        ..topology.peers[0].clone().renamed(name(NODES[1 - at]))
     };
     topology.peers.push(sibling);
     topology
@@ -215,14 +215,13 @@ pub(super) fn teams() -> Topology {
     pool.peers.clear();
     for fqdn in TEAMS {
         topology.peers.push(Peer {
-            fqdn: name(fqdn),
             domains: domains.clone(),
             assert_identity: true,
             boundary: PeerBoundary {
                 sips: false,
                 ..PeerBoundary::standard(FieldTrust::of_peer(true))
             },
-            ..topology.peers[2].clone()
+            ..topology.peers[2].clone().renamed(name(fqdn))
         });
         pool.peers
             .push((reference(&topology, topology.peers.len() - 1), 1));

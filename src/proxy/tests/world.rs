@@ -208,7 +208,7 @@ impl World {
     pub(super) fn dialled(&mut self, fqdn: &str) -> LinkId {
         let presented = Presented {
             chain: pki().chains.get(fqdn).unwrap(),
-            expected: self.generation.topology().peer_by_fqdn(fqdn),
+            expected: self.generation.topology().peer_by_name(fqdn),
             name: None,
             staple: None,
         };
@@ -220,7 +220,7 @@ impl World {
     pub(super) fn dialled_region(&mut self, name: &str) -> LinkId {
         let name = DnsName::parse(name).unwrap();
         let presented = Presented {
-            expected: self.generation.topology().peer_by_fqdn(PARTNER),
+            expected: self.generation.topology().peer_by_name(PARTNER),
             name: Some(&name),
             ..Presented::inbound(pki().chains.get(REGIONS).unwrap())
         };
@@ -329,7 +329,7 @@ impl World {
             let identity = match identity {
                 RemoteIdentity::Client | RemoteIdentity::OtherProcess => Some(identity),
                 RemoteIdentity::Peer(id) => {
-                    let fqdn = id.decision().peer_fqdn.clone().unwrap();
+                    let fqdn = id.decision().peer_name.clone().unwrap();
                     self.try_peer_id(&fqdn).map(RemoteIdentity::Peer)
                 }
             };
@@ -353,7 +353,7 @@ impl World {
     }
 
     pub(super) fn connect_failed(&mut self, fqdn: &str) {
-        let peer = self.generation.topology().peer_by_fqdn(fqdn).unwrap();
+        let peer = self.generation.topology().peer_by_name(fqdn).unwrap();
         self.connect_ended(peer);
     }
 

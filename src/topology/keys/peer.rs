@@ -18,9 +18,13 @@ const MOST_CONNECTIONS: u64 = 16;
 keys! {
     /// `[[peer]]` as it is written.
     pub(crate) struct RawPeer compares Topology, Peer {
+        name: Option<Text> = optional("the `fqdn`"), TEXT, reload,
+            "What the entry is known by in pools, commands, logs, metrics and `X-Sipward-Peer`; in the form of a host name, \
+             unique over peers and siblings."
+            => Compare::Elsewhere;
         fqdn: Option<Text> = required, TEXT, reload,
             "The name that its certificate must carry, in both directions."
-            => Compare::Elsewhere;
+            => Compare::Value(|_, peer| ShownValue::text(&peer.fqdn));
         kind: Option<PeerKind> = required, ValueType::Word(PeerKind::OF_PEERS), reload,
             "`\"home\"`: a server of the home side. `\"federated\"`: a partner's."
             => Compare::Value(|_, peer| ShownValue::text(&peer.kind.word()));

@@ -23,7 +23,7 @@ keys! {
              then the pool's, so that another member stands in. With `*.` that holds for the names of its members."
             => Compare::Value(|_, pool| ShownValue::list(&pool.domains));
         peers: Option<Vec<Text>> = required, SOME_TEXTS, reload,
-            "Its members, by `fqdn`; all home, or all federated."
+            "Its members, by their names; all home, or all federated."
             => Compare::Value(|topology, pool| ShownValue::List(members(topology, pool)));
         strategy: Strategy = default(Strategy::CallIdHash), ValueType::Word(Strategy::WORDS), reload,
             "How a member is chosen. `\"call-id-hash\"`: a dialog's requests agree on the member. `\"weighted\"`: at random by \
@@ -52,7 +52,7 @@ keys! {
             "Members that take nothing new; the requests of their dialogs still go there. For maintenance: reload with it, wait, \
              stop the server."
             => Compare::Value(|topology, pool| {
-                ShownValue::list(pool.drain.iter().map(|peer| &topology.peer(*peer).fqdn))
+                ShownValue::list(pool.drain.iter().map(|peer| &topology.peer(*peer).name))
             });
         // Off by default: pings are traffic that not every server answers well.
         health: Option<Health> = optional("none"), ValueType::Table(Health::KEYS), reload,
@@ -67,7 +67,7 @@ fn members(topology: &Topology, pool: &Pool) -> Vec<String> {
     let names = pool
         .peers
         .iter()
-        .map(|(peer, _)| topology.peer(*peer).fqdn.to_string());
+        .map(|(peer, _)| topology.peer(*peer).name.to_string());
     names.collect()
 }
 

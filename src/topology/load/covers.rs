@@ -66,7 +66,7 @@ pub(super) fn check(peers: &[Option<Peer>], loading: &mut Loading<'_, '_>) {
         let stars = above(name).map(|rest| format!("*.{rest}"));
         for meant in std::iter::once(name.to_owned()).chain(stars) {
             if let Some((owner, terms)) = owners.get(&*meant)
-                && owner.fqdn != peer.fqdn
+                && owner.name != peer.name
                 && peer.terms() != *terms
             {
                 conflicts.push((owner, peer, name));
@@ -77,7 +77,7 @@ pub(super) fn check(peers: &[Option<Peer>], loading: &mut Loading<'_, '_>) {
     for (owner, peer, name) in conflicts {
         let what = format!(
             "peer \"{}\" covers {name}, which peer \"{}\" lists or covers, and they grant different things",
-            owner.fqdn, peer.fqdn
+            owner.name, peer.name
         );
         let remedy =
             "let one entry cover the name, or give both the same kind, domains, trust and policies";

@@ -19,6 +19,7 @@ mod pins;
 mod pool;
 mod resolve;
 mod section_names;
+mod shared_fqdn;
 mod succession;
 mod tokens;
 mod trust;

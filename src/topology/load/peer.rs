@@ -8,19 +8,44 @@ use crate::topology::keys::Text;
 use crate::topology::keys::peer::RawPeer;
 use crate::topology::{
     DialAddress, DnsName, Domain, DomainSet, IdentityRef, Lookup, Node, Peer, PeerBoundary,
-    PeerKind, Stage, TopologyReason, TrustRef,
+    PeerKind, PeerName, Stage, TopologyReason, TrustRef,
 };
 use std::collections::HashSet;
 
+/// What an entry is called, as far as it could be read: needed of all entries before any of them is loaded.
+pub(super) struct PeerNames {
+    /// What it is known by.
+    pub(super) name: Option<PeerName>,
+    /// The reference identifier.
+    pub(super) fqdn: Option<DnsName>,
+}
+
+impl PeerNames {
+    /// What is no name is reported; without a `name` of its own an entry is known by its FQDN.
+    pub(super) fn read(raw: &RawPeer, loading: &mut Loading<'_, '_>) -> Self {
+        let fqdn = raw.fqdn.as_ref();
+        // A missing `fqdn` was reported; the entry keeps its position.
+        let fqdn = fqdn.and_then(|text| loading.name(text, "peer fqdn"));
+        let name = match &raw.name {
+            Some(text) => loading.name(text, "peer name"),
+            None => fqdn.clone(),
+        };
+        Self {
+            name: name.map(PeerName::from),
+            fqdn,
+        }
+    }
+}
+
 /// Resolves one peer; `None` when something of it is missing or broken, which is then reported.
 ///
-/// `fqdn` is the entry's own name, normalised: all peers' names are needed before any entry can be
+/// `names` are the entry's own, normalised: all peers' names are needed before any entry can be
 /// resolved, because pools, expectations and the rules about what partners may list refer to them.
 /// Whatever is wrong with one key, the others are looked at: an operator who adds a partner makes
 /// several mistakes at once and wants to see all of them.
 pub(super) fn load(
     raw: &RawPeer,
-    fqdn: Option<&DnsName>,
+    names: &PeerNames,
     line: u32,
     node: Option<&Node>,
     (identities, trusts): (&SectionNames, &SectionNames),
@@ -28,8 +53,8 @@ pub(super) fn load(
     loading: &mut Loading<'_, '_>,
 ) -> Option<Peer> {
     // A name that could not be read was reported when all peers' names were collected.
-    let fqdn = fqdn?.clone();
-    let place = format!("peer \"{fqdn}\"");
+    let (name, fqdn) = (names.name.clone()?, names.fqdn.clone()?);
+    let place = format!("peer \"{name}\"");
     // Comes first, since everything else about such an entry is beside the point.
     check_not_node(&fqdn, raw, &place, loading);
     // Names of trust sets are compared as they are written: they are the operator's own words, not
@@ -80,6 +105,7 @@ pub(super) fn load(
     let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, loading);
     check_denied(&domains, &boundary, role, &place, line, loading);
     Some(Peer {
+        name,
         fqdn,
         kind,
         domains,

@@ -310,7 +310,7 @@ fn check_members(
         .collect();
     let place = format!("pool \"{}\"", pool.name);
     if let Some(sibling) = members.iter().find(|peer| peer.kind == PeerKind::Sibling) {
-        let what = format!("{place} has the sibling {} as a member", sibling.fqdn);
+        let what = format!("{place} has the sibling {} as a member", sibling.name);
         let remedy = "take it out: what is for its clients is handed over to it without a pool";
         return loading.add(TopologyReason::SiblingInPool, pool.line, what, remedy);
     }
@@ -324,7 +324,7 @@ fn check_members(
             pool.line,
             format!(
                 "{place} mixes the home peer {} with the federated peer {}",
-                home.fqdn, federated.fqdn
+                home.name, federated.name
             ),
             "make two pools, one for each kind",
         ),
@@ -354,7 +354,7 @@ fn check_members(
                 for domain in pool.domains.iter().filter(|d| !own.covers(d.as_str())) {
                     let what = format!(
                         "{place} sends {domain} to {}, which does not list that domain",
-                        member.fqdn
+                        member.name
                     );
                     let remedy = "add the domain to the peer's `domains`, or remove it or the peer from the pool";
                     loading.add(TopologyReason::DomainNotOfMember, pool.line, what, remedy);

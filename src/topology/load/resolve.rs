@@ -1,16 +1,17 @@
 //! From the file as written to a [`Topology`]: every section in turn, each reporting what is wrong with it.
 use super::loading::Loading;
+use super::peer::PeerNames;
 use super::section_names::SectionNames;
 use super::{
-    admin, boundary, covers, dns, expect, http, identity, listener, node, peer, pool, succession,
-    tokens, trust,
+    admin, boundary, covers, dns, expect, http, identity, listener, node, peer, pool, shared_fqdn,
+    succession, tokens, trust,
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
 use crate::topology::keys::sibling::RawSibling;
 use crate::topology::{
-    Accept, CertificateFacts, DnsName, Domain, Listener, LogSettings, Node, Peer, PeerIndex,
-    PeerKind, TokenSettings, Topology, TopologyReason, TrustSet, above,
+    Accept, CertificateFacts, Domain, Listener, LogSettings, Node, Peer, PeerIndex, PeerKind,
+    PeerName, TokenSettings, Topology, TopologyReason, TrustSet, above,
 };
 use std::collections::HashSet;
 use toml::Spanned;
@@ -58,20 +59,20 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let boundary = boundary::load(&raw.boundary, node.as_ref(), loading);
     let siblings = siblings(&raw.sibling);
     let entries: Vec<_> = raw.peer.iter().chain(&siblings).collect();
-    let (fqdns, peer_names) = peer_names(&entries, loading);
+    let (named, peer_names) = peer_names(&entries, loading);
     // The names of home servers are as closed to partners as the home domains are.
-    loading.home_servers = home_servers(&entries, &fqdns);
+    loading.home_servers = home_servers(&entries, &named);
     loading.above_home = above_home(loading);
     // `each` calls in the order of the file, which is the order of the names.
-    let mut fqdns = fqdns.iter();
+    let mut named = named.iter();
     let mut load_peer = |raw: &RawPeer, line, loading: &mut Loading<'_, '_>| {
-        let fqdn = fqdns.next().and_then(Option::as_ref);
         let node = node.as_ref();
-        peer::load(raw, fqdn, line, node, names, &boundary, loading)
+        peer::load(raw, named.next()?, line, node, names, &boundary, loading)
     };
     let mut peers = each(&raw.peer, loading, &mut load_peer);
     // Behind the peers, in the same list: they come in and are judged like these.
     peers.extend(each(&siblings, loading, &mut load_peer));
+    shared_fqdn::check(&peers, loading);
     covers::check(&peers, loading);
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), loading);
     // After the peers' names: an expectation may be about one of them.
@@ -181,11 +182,11 @@ fn check_siblings(
 /// The names of home servers and siblings.
 ///
 /// Needed before the peers themselves: what a partner may list depends on them.
-fn home_servers(raws: &[&Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet<Domain> {
+fn home_servers(raws: &[&Spanned<RawPeer>], named: &[PeerNames]) -> HashSet<Domain> {
     raws.iter()
-        .zip(fqdns)
+        .zip(named)
         .filter(|(raw, _)| matches!(raw.get_ref().kind, Some(PeerKind::Home | PeerKind::Sibling)))
-        .filter_map(|(_, fqdn)| fqdn.clone().map(Domain::from))
+        .filter_map(|(_, names)| names.fqdn.clone().map(Domain::from))
         .collect()
 }
 
@@ -207,25 +208,18 @@ fn above_home(loading: &Loading<'_, '_>) -> HashSet<String> {
 fn peer_names(
     raws: &[&Spanned<RawPeer>],
     loading: &mut Loading<'_, '_>,
-) -> (Vec<Option<DnsName>>, SectionNames) {
-    let fqdns: Vec<Option<DnsName>> = raws
-        .iter()
-        .map(|raw| {
-            // A missing `fqdn` was reported; the entry keeps its position.
-            let text = raw.get_ref().fqdn.as_ref()?;
-            loading.name(text, "peer fqdn")
-        })
-        .collect();
-    let named = raws.iter().zip(&fqdns).map(|(raw, fqdn)| {
-        let text = raw.get_ref().fqdn.as_ref()?;
+) -> (Vec<PeerNames>, SectionNames) {
+    let raws = || raws.iter().map(|raw| raw.get_ref());
+    let named: Vec<PeerNames> = raws().map(|raw| PeerNames::read(raw, loading)).collect();
+    let texts = raws().zip(&named).map(|(raw, names)| {
+        let text = raw.name.as_ref().or(raw.fqdn.as_ref())?;
         // One that is no name is reported already; under its text, references to it are not reported too.
-        let name = fqdn
-            .as_ref()
-            .map_or(text.get_ref().as_str(), DnsName::as_str);
+        let name = names.name.as_ref();
+        let name = name.map_or(text.get_ref().as_str(), PeerName::as_str);
         Some((name.to_owned(), text))
     });
-    let names = SectionNames::register("peer", named, loading);
-    (fqdns, names)
+    let names = SectionNames::register("peer", texts, loading);
+    (named, names)
 }
 
 /// A set that vouches for nobody has no effect at all; the operator most likely misspelt its name in a

@@ -22,7 +22,7 @@ pub(super) fn check(topology: &Topology, loading: &mut Loading<'_, '_>) {
     let listeners = topology.listeners.iter();
     let listeners = listeners.map(|l| (l.identity, "listener", l.name.as_str()));
     let peers = topology.peers.iter();
-    let peers = peers.map(|p| (p.identity, "peer", p.fqdn.as_str()));
+    let peers = peers.map(|p| (p.identity, "peer", p.name.as_str()));
     let mut looked_at = HashSet::new();
     for (named, kind, name) in listeners.chain(peers) {
         // One report for an identity, with the first that names it: the remedy is about the identity.

@@ -59,7 +59,7 @@ fn a_star_covers_all_below_it_and_a_name_itself() {
     let lab = Lab::new();
     let covers = "[\"fabrikam.test\"]\ncovers = [\"*.Region.test\", \"one.other.test.\"]\naddress = [\"10.0.0.9:5071\"]";
     let topology = lab.good(&edited(&[("[\"fabrikam.test\"]", covers)]));
-    let peer = topology.peer_by_fqdn("edge.fabrikam.test").unwrap();
+    let peer = topology.peer_by_name("edge.fabrikam.test").unwrap();
     let peer = topology.peer(peer);
     for (name, covered) in [
         ("a.region.test", true),

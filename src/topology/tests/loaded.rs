@@ -26,7 +26,7 @@ fn the_good_topology_resolves_without_a_warning() {
     assert_eq!(listener.accept, Accept::Both);
     assert!(listener.sni.is_empty());
 
-    let fe01 = topology.peer(topology.peer_by_fqdn("fe01.contoso.test").unwrap());
+    let fe01 = topology.peer(topology.peer_by_name("fe01.contoso.test").unwrap());
     assert_eq!(
         fe01.addresses,
         [
@@ -40,7 +40,7 @@ fn the_good_topology_resolves_without_a_warning() {
         (NamePolicy::Exact, PurposePolicy::ServerOrClient)
     );
     assert_eq!(fe01.line, line_of(GOOD, "[[peer]]"));
-    let partner = topology.peer(topology.peer_by_fqdn("edge.fabrikam.test").unwrap());
+    let partner = topology.peer(topology.peer_by_name("edge.fabrikam.test").unwrap());
     assert!(!partner.assert_identity);
     assert_eq!(topology.trust(partner.trust[0]).name, "fabrikam-ca");
 
@@ -148,8 +148,8 @@ fn the_boundary_of_a_peer_is_its_trust_then_its_kind_then_its_own() {
 fn a_reference_leads_nowhere_in_another_topology() {
     let lab = Lab::new();
     let (before, after) = (lab.good(GOOD), lab.good(GOOD));
-    let fe01 = before.peer_by_fqdn("fe01.contoso.test").unwrap();
+    let fe01 = before.peer_by_name("fe01.contoso.test").unwrap();
     assert!(before.find_peer(fe01).is_some() && before.clone().find_peer(fe01).is_some());
     assert!(after.find_peer(fe01).is_none());
-    assert_ne!(after.peer_by_fqdn("fe01.contoso.test"), Some(fe01));
+    assert_ne!(after.peer_by_name("fe01.contoso.test"), Some(fe01));
 }

@@ -132,7 +132,7 @@ pub(crate) fn conclude_inbound(
             // The certificate is nobody's that the topology names. The record of the first half
             // would name a peer that this connection is not.
             decision.peer = None;
-            decision.peer_fqdn = None;
+            decision.peer_name = None;
             decision.matched = None;
             let decision = decision.sealed(None);
             Ok(Admitted::Client(ClientId { decision }))

@@ -1,6 +1,6 @@
 //! [`decide`]: whether a presented chain speaks for a peer, in the order of the design, and the proof that it does.
 use crate::reason::TrustReason;
-use crate::topology::{Direction, DnsName, Peer, PeerRef, Stage};
+use crate::topology::{Direction, DnsName, Peer, PeerName, PeerRef, Stage};
 use crate::trust::StepRefusal;
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::judge::{PathJudge, Strictness, Vouched, earliest};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub struct PeerId {
     peer: PeerRef,
     decision: Arc<Decision>,
-    also: Arc<[DnsName]>,
+    also: Arc<[PeerName]>,
 }
 
 impl PeerId {
@@ -39,9 +39,9 @@ impl PeerId {
     pub fn decision(&self) -> &Arc<Decision> {
         &self.decision
     }
-    /// Inbound: the FQDNs of other entries that the certificate names as well. Each grants the
+    /// Inbound: the names of other entries that the certificate speaks for as well. Each grants the
     /// same, so that any of them may be the one that connected.
-    pub fn also(&self) -> &[DnsName] {
+    pub fn also(&self) -> &[PeerName] {
         &self.also
     }
     /// The same, presented to a listener.
@@ -87,12 +87,14 @@ pub(crate) fn conclude(
     // it.
     match steps(question, Strictness::AsWritten, &mut decision, trace) {
         Ok(MatchedEntry { peer, also, .. }) => {
+            let topology = question.generation.topology();
+            let names = also.iter().map(|other| topology.peer(*other).name.clone());
             decision.verdict = Verdict::Accept;
             decision.reason = TrustReason::Accepted;
             Ok(PeerId {
                 peer,
                 decision: decision.sealed(dialled),
-                also,
+                also: names.collect(),
             })
         }
         Err(refusal) => {
@@ -226,7 +228,7 @@ impl Decision {
     /// What the decision knows from here on: which entry, and by which name.
     fn records_entry(&mut self, entry: &MatchedEntry, peer: &Peer) {
         self.peer = Some(entry.peer);
-        self.peer_fqdn = Some(peer.fqdn.to_string());
+        self.peer_name = Some(peer.name.to_string());
         self.matched = Some((entry.name.clone(), entry.kind));
         self.line = Some(peer.line);
     }

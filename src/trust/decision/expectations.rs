@@ -123,7 +123,7 @@ impl Generation {
             expectation.certificate.display(),
             wanted.map_or_else(String::new, |w| format!(" {w}")),
             decision.reason,
-            match &decision.peer_fqdn {
+            match &decision.peer_name {
                 Some(peer) if accepted => format!(" for {peer}"),
                 Some(_) | None => String::new(),
             },

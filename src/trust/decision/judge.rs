@@ -1,6 +1,6 @@
 //! The steps of a decision that judge paths: anchor, keys, names, validity, revocation, purpose and pins, under a peer's
 //! policies.
-use crate::topology::{Direction, DnsName, Listener, Peer, PurposePolicy, Stage, TrustRef};
+use crate::topology::{Direction, Listener, Peer, PeerRef, PurposePolicy, Stage, TrustRef};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::vouch::vouch;
 use crate::trust::generation::loaded::Generation;
@@ -38,7 +38,7 @@ pub(crate) struct PathJudge<'j> {
     pub(crate) staple: Option<&'j [u8]>,
     /// The other entries that the certificate is taken for as well.
     // The constraints of the CAs must allow each of the names that the connection will be used for.
-    pub(crate) also: &'j [DnsName],
+    pub(crate) also: &'j [PeerRef],
 }
 
 impl PathJudge<'_> {
@@ -77,7 +77,11 @@ impl PathJudge<'_> {
 
         trace.step(&Fact::Keys(path), || keys::check(path))?;
 
-        let also = self.also.iter().map(DnsName::as_str);
+        let topology = self.generation.topology();
+        let also = self
+            .also
+            .iter()
+            .map(|other| topology.peer(*other).fqdn.as_str());
         // A CA may issue only for names that its constraints permit; held here against the name that counts,
         // since a CN is in no form that RFC 5280 constrains.
         for host in name.into_iter().chain(also) {

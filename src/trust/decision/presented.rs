@@ -42,7 +42,7 @@ impl<'a> Presented<'a> {
         Self { name, ..self }
     }
 
-    /// A chain that was presented before, as `generation` would judge it now. `peer` is the FQDN that it spoke for, or that
+    /// A chain that was presented before, as `generation` would judge it now. `peer` is the name of the entry that it spoke for, or that
     /// was dialled: one that was dialled and is gone from the topology leaves nobody to be expected.
     pub fn again(
         chain: &'a [CertificateDer<'a>],
@@ -50,7 +50,7 @@ impl<'a> Presented<'a> {
         direction: Direction,
         generation: &Generation,
     ) -> Self {
-        let named = peer.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
+        let named = peer.and_then(|name| generation.topology().peer_by_name(name));
         Self {
             expected: named.filter(|_| direction == Direction::Outbound),
             ..Self::inbound(chain)

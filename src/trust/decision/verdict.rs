@@ -47,8 +47,8 @@ pub struct Decision {
     pub direction: Direction,
     /// The peer entry, when one was found.
     pub peer: Option<PeerRef>,
-    /// That entry's FQDN.
-    pub peer_fqdn: Option<String>,
+    /// That entry's name.
+    pub peer_name: Option<String>,
     /// The name under which it was dialled, if that is one that the entry covers.
     pub dialled: Option<DnsName>,
     /// The presented names that count as identities, as text (bounded).
@@ -105,7 +105,7 @@ impl Decision {
             cause: None,
             direction: question.direction,
             peer,
-            peer_fqdn: entry.map(|p| p.fqdn.to_string()),
+            peer_name: entry.map(|p| p.name.to_string()),
             dialled: presented.name.cloned(),
             names: Vec::new(),
             matched: None,

@@ -65,8 +65,8 @@ pub(crate) fn vouch<T>(
             };
             let set = generation.topology().trust(other);
             trace.note(&Fact::OtherSet(set, peer), StepOutcome::Failed);
-            let (name, fqdn) = (&set.name, &peer.fqdn);
-            let what = format!("trust set {name} is not among those of {fqdn}");
+            let (name, entry) = (&set.name, &peer.name);
+            let what = format!("trust set {name} is not among those of {entry}");
             return Err(TrustReason::AnchorNotForPeer.because(what));
         }
         Err(refusal)

@@ -35,7 +35,7 @@ pub struct Explanation {
     /// The listener that it is presented to, if its `client_certificates` was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
-    /// FQDN of the peer entry, when one was found or dialled.
+    /// Name of the peer entry, when one was found or dialled.
     pub peer: Option<String>,
     /// The time for which it was decided, RFC 3339.
     pub at: String,
@@ -130,7 +130,7 @@ fn explanation(
         detail: decision.detail.clone(),
         direction: decision.direction.word().to_owned(),
         listener: listener.map(|listener| listener.name.clone()),
-        peer: decision.peer_fqdn.clone(),
+        peer: decision.peer_name.clone(),
         at: show_moment(question.at.as_secs()),
         topology: generation.topology().path().display().to_string(),
         line: decision.line,

@@ -44,7 +44,7 @@ impl fmt::Display for Foreseen {
 pub struct PeerOutlook {
     /// What is accepted now and will not be later, the next first.
     pub ends: Vec<Foreseen>,
-    /// FQDNs of the peers that get in only because their `purpose` is not strict.
+    /// Names of the peers that get in only because their `purpose` is not strict.
     // Public CAs stop issuing clientAuth, and `strict` asks for it inbound.
     pub relaxed: Vec<String>,
     /// What was accepted when it was shown and is no longer.
@@ -56,7 +56,7 @@ pub struct PeerOutlook {
 /// After a reload or an edit of the file: who would be locked out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Lapsed {
-    /// The peer's FQDN.
+    /// The peer's name.
     pub peer: String,
     /// `inbound` or `outbound`.
     pub direction: &'static str,
@@ -84,7 +84,7 @@ impl Generation {
         // The latest comes first, and only it counts for each peer and direction.
         for shown in shown {
             let direction = shown.direction;
-            let named = self.topology().peer_by_fqdn(shown.peer);
+            let named = self.topology().peer_by_name(shown.peer);
             // A peer that left the topology is no surprise.
             if named.is_none() || !judged.insert((shown.peer, shown.name.clone(), direction)) {
                 continue;
@@ -118,15 +118,15 @@ impl Generation {
             ends.extend(decision.valid_until.map(|at| Foreseen {
                 at,
                 kind: "peer_certificate",
-                name: peer.fqdn.to_string(),
+                name: peer.name.to_string(),
                 what: format!(
                     "what peer {} showed last, \"{subject}\", will no longer be accepted",
-                    peer.fqdn
+                    peer.name
                 ),
                 line: peer.line,
             }));
             if strict_purpose_refuses(&question) {
-                relaxed.insert(peer.fqdn.to_string());
+                relaxed.insert(peer.name.to_string());
             }
         }
         PeerOutlook {
@@ -171,8 +171,8 @@ impl Generation {
             ends.extend(window("trust_window", set.window, what, of));
         }
         for peer in topology.peers() {
-            let what = format!("peer {}: it will count as absent", peer.fqdn);
-            let of = (peer.fqdn.as_str(), peer.line);
+            let what = format!("peer {}: it will count as absent", peer.name);
+            let of = (peer.name.as_str(), peer.line);
             ends.extend(window("peer_window", peer.window, what, of));
         }
         // What has ended already is a note of the generation and not a forecast.

@@ -106,13 +106,13 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
     // A name that is held back has no peer in the decision yet, but the line of its entry.
     // By name where the decision has one, and else by line: the entry may have been changed by an edit
     // before.
-    let entry = |peer: &&Peer| match decision.peer_fqdn.as_deref() {
-        Some(fqdn) => peer.fqdn.as_str() == fqdn,
+    let entry = |peer: &&Peer| match decision.peer_name.as_deref() {
+        Some(name) => peer.name.as_str() == name,
         None => Some(peer.line) == decision.line,
     };
     let peer = topology.peers().iter().find(entry)?;
     // Where the operator would make the edit.
-    let place = format!("at peer {} (line {})", peer.fqdn, peer.line);
+    let place = format!("at peer {} (line {})", peer.name, peer.line);
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "all others are answered outside the peer entries"
@@ -161,9 +161,9 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
         _ => return None,
     };
     // The generation's own peers stay as they are; a copy is changed.
-    let fqdn = peer.fqdn.clone();
+    let name = peer.name.clone();
     let mut peers = topology.peers().to_vec();
-    peers.iter_mut().filter(|p| p.fqdn == fqdn).for_each(change);
+    peers.iter_mut().filter(|p| p.name == name).for_each(change);
     Some(Edit { peers, text })
 }
 

@@ -53,7 +53,7 @@ impl SeenChain {
     ///
     /// Without the stapled response, which was for that handshake.
     pub fn presented_to(&self, generation: &Generation) -> Presented<'_> {
-        let peer = self.decision.peer_fqdn.as_deref();
+        let peer = self.decision.peer_name.as_deref();
         Presented::again(&self.chain, peer, self.decision.direction, generation)
             .under(self.decision.dialled.as_ref())
     }
@@ -68,9 +68,9 @@ impl SeenChain {
 
     /// Who was accepted with it; `None`: no peer.
     pub fn accepted(&self) -> Option<ShownChain<'_>> {
-        let fqdn = self.decision.peer_fqdn.as_deref();
+        let name = self.decision.peer_name.as_deref();
         let accepted = self.decision.verdict == Verdict::Accept;
-        fqdn.filter(|_| accepted).map(|peer| ShownChain {
+        name.filter(|_| accepted).map(|peer| ShownChain {
             peer,
             name: self.decision.dialled.clone(),
             direction: self.decision.direction,
@@ -89,7 +89,7 @@ impl SeenChain {
 /// Borrowed or owned: it comes from this store, or from an inventory that was read from a running daemon.
 #[derive(Clone, Debug)]
 pub struct ShownChain<'a> {
-    /// The peer's FQDN.
+    /// The peer's name.
     pub peer: &'a str,
     /// The name under which it was dialled, if that is one that its entry covers.
     pub name: Option<DnsName>,

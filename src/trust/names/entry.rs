@@ -5,7 +5,6 @@ use crate::trust::names::presented_name::{MatchedKind, PresentedName};
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::UnixTime;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// The most entries that an identity stands for besides its own; a wildcard could name thousands.
 ///
@@ -19,8 +18,8 @@ pub(crate) struct MatchedEntry {
     pub(crate) peer: PeerRef,
     pub(crate) name: String,
     pub(crate) kind: MatchedKind,
-    /// Inbound: the names of the other entries that it speaks for as well, which grant the same.
-    pub(crate) also: Arc<[DnsName]>,
+    /// Inbound: the other entries that it speaks for as well, which grant the same.
+    pub(crate) also: Vec<PeerRef>,
 }
 
 impl PresentedNames {
@@ -46,7 +45,7 @@ impl PresentedNames {
                 Ok(position) => found.push((position, peer, reference)),
                 // Of several entries that are held back the first by name is reported, so that the file's
                 // order does not change the reason.
-                Err(Some(reason)) if held_back.is_none_or(|(_, p)| peer.fqdn < p.fqdn) => {
+                Err(Some(reason)) if held_back.is_none_or(|(_, p)| peer.name < p.name) => {
                     held_back = Some((reason, peer));
                 }
                 Err(_) => {}
@@ -54,7 +53,7 @@ impl PresentedNames {
         }
         // By the place of the name in the certificate, then by the entry's name: the same certificate always
         // speaks for the same entry.
-        found.sort_by(|a, b| (a.0, &a.1.fqdn).cmp(&(b.0, &b.1.fqdn)));
+        found.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
         let Some((position, peer, reference)) = found.first().copied() else {
             return Err(match held_back {
                 Some((reason, peer)) => reason.at_line(held_back_words(reason, peer), peer.line),
@@ -66,13 +65,13 @@ impl PresentedNames {
         let grants = (!others.is_empty()).then(|| peer.terms());
         if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.terms()) != grants) {
             return Err(TrustReason::AmbiguousIdentity
-                .at_line(format!("{} and {}", peer.fqdn, other.fqdn), peer.line));
+                .at_line(format!("{} and {}", peer.name, other.name), peer.line));
         }
         Ok(MatchedEntry {
             also: others
                 .iter()
                 .take(MOST_ALSO)
-                .map(|(_, p, _)| p.fqdn.clone())
+                .map(|(_, _, reference)| *reference)
                 .collect(),
             ..self.matched(reference, position)?
         })
@@ -84,7 +83,7 @@ impl PresentedNames {
     fn candidates(&self, topology: &Topology) -> BTreeSet<PeerRef> {
         let meant = |identity: &PresentedName| match identity.kind {
             MatchedKind::SipUri | MatchedKind::Dns | MatchedKind::CommonName => {
-                topology.peers_named(&identity.name)
+                topology.peers_called(&identity.name)
             }
             // A wildcard covers the entries one label below its parent (RFC 6125 §6.4.3); whether they allow
             // wildcards is asked later, so that the reason can be the right one.
@@ -111,7 +110,7 @@ impl PresentedNames {
         // A name that the entry covers takes the place of its own.
         let under = match name {
             Some(name) if !peer.covers_name(name.as_str()) => {
-                let detail = format!("dialled {name}, which {} does not cover", peer.fqdn);
+                let detail = format!("dialled {name}, which {} does not cover", peer.name);
                 return Err(TrustReason::NotInTopology.at_line(detail, peer.line));
             }
             Some(name) => Some(peer.under(name)),
@@ -120,7 +119,7 @@ impl PresentedNames {
         let peer = under.as_ref().unwrap_or(peer);
         match self.speak_for(peer) {
             Ok(position) => self.matched(expected, position),
-            Err(Some(reason)) => Err(reason.at_line(peer.fqdn.to_string(), peer.line)),
+            Err(Some(reason)) => Err(reason.at_line(peer.name.to_string(), peer.line)),
             // The names do not cover the dialled peer. Which other peer they belong to is for the operator,
             // whose DNS record or address is often the slip.
             Err(None) => {
@@ -128,7 +127,7 @@ impl PresentedNames {
                 let others = others.map(|other| topology.peer(other));
                 let others = others.filter(|p| p.window.is_open(at) && self.speak_for(p).is_ok());
                 let dialled = &peer.fqdn;
-                let detail = match others.map(|p| &p.fqdn).min() {
+                let detail = match others.map(|p| &p.name).min() {
                     None => format!("dialled {dialled}; no other peer has these names"),
                     Some(other) => format!("dialled {dialled}; these names are those of {other}"),
                 };
@@ -146,7 +145,7 @@ impl PresentedNames {
             peer,
             name: identity.shown(),
             kind: identity.kind,
-            also: Arc::default(),
+            also: Vec::new(),
         })
     }
 }
@@ -166,8 +165,8 @@ pub(crate) fn active(peer: &Peer, at: UnixTime) -> Result<(), TrustReason> {
 /// The entry that is held back, and since or until when it counts.
 fn held_back_words(reason: TrustReason, peer: &Peer) -> String {
     if let TrustReason::PeerNotYetActive | TrustReason::PeerNoLongerActive = reason {
-        format!("{} counts {}", peer.fqdn, peer.window)
+        format!("{} counts {}", peer.name, peer.window)
     } else {
-        peer.fqdn.to_string()
+        peer.name.to_string()
     }
 }

@@ -129,7 +129,7 @@ fn a_factory_certificate_makes_a_client_and_nothing_more() {
         panic!("no client");
     };
     let decision = client.decision();
-    assert!(decision.peer.is_none() && decision.peer_fqdn.is_none() && decision.matched.is_none());
+    assert!(decision.peer.is_none() && decision.peer_name.is_none() && decision.matched.is_none());
     assert_eq!(decision.line, Some(listener.line));
 }
 

@@ -13,7 +13,7 @@ fn inbound(generation: &Generation, chain: &[CertificateDer<'_>]) -> Explanation
 }
 
 fn dialled(generation: &Generation, fqdn: &str, chain: &[CertificateDer<'_>]) -> Explanation {
-    let peer = generation.topology().peer_by_fqdn(fqdn).unwrap();
+    let peer = generation.topology().peer_by_name(fqdn).unwrap();
     let presented = Presented::outbound(chain, peer);
     explain(&presented, Direction::Outbound, generation, pki::now())
 }

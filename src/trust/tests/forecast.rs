@@ -31,7 +31,7 @@ fn show(to: &SeenChains, generation: &Generation, chain: &[CertificateDer<'_>], 
     let presented = match way {
         Direction::Inbound => Presented::inbound(chain),
         Direction::Outbound => {
-            let dialled = generation.topology().peer_by_fqdn(FE01).unwrap();
+            let dialled = generation.topology().peer_by_name(FE01).unwrap();
             Presented::outbound(chain, dialled)
         }
     };

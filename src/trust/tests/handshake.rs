@@ -152,14 +152,14 @@ fn two_peers_prove_themselves_to_each_other() {
     let lab = lab();
     let node = lab.root.server(NODE).unwrap();
     let peer = lab.root.server(FE01).unwrap();
-    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_name(NODE).unwrap();
     for version in VERSIONS {
         let inbound = inbound(&lab, Accept::Peers);
         let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
         let ends = shake(&lab, version, &inbound, &outbound, Some(&peer), &node);
         assert_eq!((ends.server, ends.client), (Ok(()), Ok(())));
         let came = inbound.take().unwrap().unwrap();
-        assert_eq!(came.decision().peer_fqdn.as_deref(), Some(FE01));
+        assert_eq!(came.decision().peer_name.as_deref(), Some(FE01));
         let reached = outbound.take().unwrap().unwrap();
         assert_eq!(reached.peer(), dialled);
         assert!(inbound.take().is_none() && outbound.take().is_none());
@@ -170,7 +170,7 @@ fn two_peers_prove_themselves_to_each_other() {
 fn a_client_without_a_certificate_stays_only_where_clients_may() {
     let lab = lab();
     let node = lab.root.server(NODE).unwrap();
-    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_name(NODE).unwrap();
     for (accept, stays) in [
         (Accept::Clients, true),
         (Accept::Both, true),
@@ -200,7 +200,7 @@ fn a_client_without_a_certificate_stays_only_where_clients_may() {
 fn a_refused_certificate_ends_the_handshake_with_its_alert_and_is_no_client() {
     let lab = lab();
     let node = lab.root.server(NODE).unwrap();
-    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_name(NODE).unwrap();
     let stranger = Authority::root("Stranger Root").unwrap();
     let expired = lab
         .root
@@ -244,7 +244,7 @@ fn told(
     shows: &Arc<Shows>,
 ) -> (AlertDescription, Option<TrustReason>) {
     let node = lab.root.server(NODE).unwrap();
-    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_name(NODE).unwrap();
     let inbound = inbound(lab, Accept::Both);
     let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
     let shown = Some(Arc::clone(shows));
@@ -366,7 +366,7 @@ fn until_the_certificate(
     shown: &Issued,
 ) -> (ServerConnection, Vec<Vec<u8>>) {
     let node = lab.root.server(NODE).unwrap();
-    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_name(NODE).unwrap();
     let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
     let versions = [&rustls::version::TLS12];
     let config = ServerConfig::builder_with_provider(provider())
@@ -478,7 +478,7 @@ fn handshakes_of_one_listener_have_their_own_verdicts_in_whatever_order_they_are
             }
             for ((verifier, serving, _, ended), shown) in ends.iter().zip([first, second]) {
                 let verdict = verifier.take().unwrap();
-                let who = verdict.map(|came| came.decision().peer_fqdn.clone().unwrap());
+                let who = verdict.map(|came| came.decision().peer_name.clone().unwrap());
                 let who = who.as_deref().map_err(|refused| refused.reason);
                 assert_eq!(who, expected(shown), "{order:?}");
                 assert_eq!(ended.is_err(), who.is_err(), "{order:?}");
@@ -493,7 +493,7 @@ fn handshakes_of_one_listener_have_their_own_verdicts_in_whatever_order_they_are
 fn a_server_that_is_not_the_dialled_peer_is_refused() {
     let lab = lab();
     let peer = lab.root.server(FE01).unwrap();
-    let dialled = lab.generation.topology().peer_by_fqdn(FE01).unwrap();
+    let dialled = lab.generation.topology().peer_by_name(FE01).unwrap();
     let node = lab.root.server(NODE).unwrap();
     for version in VERSIONS {
         let inbound = inbound(&lab, Accept::Both);

@@ -22,8 +22,8 @@ use super::{Generation, Presented, TrustReason, decide};
 use crate::topology::{
     Accept, Boundary, ClientCertificates, Crl, Direction, DnsName, Expectation, Fault, FieldTrust,
     HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogIdentities, LogRequests, LogSettings,
-    NamePolicy, Node, Peer, PeerBoundary, PeerKind, PurposePolicy, Revocation, RevocationScope,
-    Scheduling, Stage, TokenSettings, Topology, TrustRef, TrustSet, Window,
+    NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerName, PurposePolicy, Revocation,
+    RevocationScope, Scheduling, Stage, TokenSettings, Topology, TrustRef, TrustSet, Window,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use sipward_lab::pki::{self, Authority};
@@ -91,6 +91,7 @@ impl World {
         let line = 100 + u32::try_from(self.peers.len()).unwrap();
         let trust = trust.iter().map(|name| self.trust_ref(name)).collect();
         self.peers.push(Peer {
+            name: PeerName::from(DnsName(fqdn.into())),
             fqdn: DnsName(fqdn.into()),
             kind,
             domains: Vec::new(),
@@ -233,7 +234,7 @@ fn outbound_at(
     chain: &[CertificateDer<'_>],
     at: UnixTime,
 ) -> TrustReason {
-    let peer = generation.topology().peer_by_fqdn(dialled).unwrap();
+    let peer = generation.topology().peer_by_name(dialled).unwrap();
     let presented = Presented::outbound(chain, peer);
     match decide(&presented, Direction::Outbound, generation, at) {
         Ok(peer) => peer.decision().reason,

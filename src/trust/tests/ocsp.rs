@@ -41,7 +41,7 @@ fn lab() -> Lab {
 
 impl Lab {
     fn judge(&self, staple: &[u8]) -> TrustReason {
-        let peer = self.generation.topology().peer_by_fqdn(FE01).unwrap();
+        let peer = self.generation.topology().peer_by_name(FE01).unwrap();
         let presented = Presented::outbound(&self.leaf.chain, peer).with_staple(staple);
         match decide(
             &presented,
@@ -264,7 +264,7 @@ fn a_response_cut_or_changed_anywhere_is_refused_and_never_a_panic() {
 #[test]
 fn the_outbound_verifier_hands_the_staple_to_the_decision() {
     let lab = lab();
-    let peer = lab.generation.topology().peer_by_fqdn(FE01).unwrap();
+    let peer = lab.generation.topology().peer_by_name(FE01).unwrap();
     let revoked = OcspSpec {
         status: OcspStatus::Revoked,
         ..OcspSpec::good(&lab.leaf)

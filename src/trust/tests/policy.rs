@@ -55,7 +55,7 @@ fn an_accepted_decision_tells_all_that_it_rests_on() {
     assert_eq!(generation.topology().peer(id.peer()).fqdn.as_str(), FE01);
     assert_eq!(decision.verdict, Verdict::Accept);
     assert_eq!(decision.reason, TrustReason::Accepted);
-    assert_eq!(decision.peer_fqdn.as_deref(), Some(FE01));
+    assert_eq!(decision.peer_name.as_deref(), Some(FE01));
     assert_eq!(decision.matched, Some((FE01.to_owned(), MatchedKind::Dns)));
     assert_eq!(decision.names, [FE01]);
     assert_eq!(
@@ -104,7 +104,7 @@ fn ids_tell_decisions_apart_and_repeat_for_the_same_one() {
         .trust("enterprise-ca", &[&root])
         .peer(FE01, PeerKind::Home, &["enterprise-ca"])
         .generation();
-    let peer = generation.topology().peer_by_fqdn(FE01).unwrap();
+    let peer = generation.topology().peer_by_name(FE01).unwrap();
     let ask = |presented: Presented<'_>, direction| match decide(
         &presented,
         direction,
@@ -135,7 +135,7 @@ fn a_mismatch_says_whose_names_they_are() {
         .peer(FE01, PeerKind::Home, &["enterprise-ca"])
         .peer(FE02, PeerKind::Home, &["enterprise-ca"])
         .generation();
-    let peer = generation.topology().peer_by_fqdn(FE01).unwrap();
+    let peer = generation.topology().peer_by_name(FE01).unwrap();
     let leaf = root.server(FE02).unwrap();
     let presented = Presented::outbound(&leaf.chain, peer);
     let decision = decide(&presented, Direction::Outbound, &generation, pki::now()).unwrap_err();
@@ -157,7 +157,7 @@ fn a_covered_name_is_proven_as_the_entrys_own_would_be() {
         .with(|peer| peer.covers = vec![Domain::parse_pattern("*.region.test").unwrap()])
         .peer(FE01, PeerKind::Home, &["other-ca"])
         .generation();
-    let peer = generation.topology().peer_by_fqdn("edge.fabrikam.test");
+    let peer = generation.topology().peer_by_name("edge.fabrikam.test");
     let ask = |ca: &Authority, certified: &str, dialled: &str| {
         let leaf = ca.server(certified).unwrap();
         let name = DnsName::parse(dialled).unwrap();
@@ -171,7 +171,7 @@ fn a_covered_name_is_proven_as_the_entrys_own_would_be() {
     let accepted = ask(&root, "a.region.test", "a.region.test").unwrap();
     assert_eq!(accepted.name().map(DnsName::as_str), Some("a.region.test"));
     let decision = accepted.decision();
-    assert_eq!(decision.peer_fqdn.as_deref(), Some("edge.fabrikam.test"));
+    assert_eq!(decision.peer_name.as_deref(), Some("edge.fabrikam.test"));
     for (ca, certified, dialled, reason) in [
         (
             &root,
@@ -294,7 +294,7 @@ fn peers_of_equal_rights_may_share_a_certificate() {
     )
     .unwrap();
     assert_eq!(
-        id.decision().peer_fqdn.as_deref(),
+        id.decision().peer_name.as_deref(),
         Some(FE02),
         "the certificate's first name"
     );
@@ -380,8 +380,8 @@ fn neither_the_order_of_the_file_nor_another_entry_changes_a_verdict() {
             .map(|chain| {
                 let presented = Presented::inbound(chain);
                 match decide(&presented, Direction::Inbound, &generation, pki::now()) {
-                    Ok(id) => (TrustReason::Accepted, id.decision().peer_fqdn.clone()),
-                    Err(decision) => (decision.reason, decision.peer_fqdn.clone()),
+                    Ok(id) => (TrustReason::Accepted, id.decision().peer_name.clone()),
+                    Err(decision) => (decision.reason, decision.peer_name.clone()),
                 }
             })
             .collect()

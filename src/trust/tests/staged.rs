@@ -76,7 +76,7 @@ fn an_entry_outside_its_window_makes_no_name_ambiguous() {
     let one = world(until(-60));
     let said = decision(&one, &leaf.chain);
     assert_eq!(
-        (said.reason, said.peer_fqdn.as_deref()),
+        (said.reason, said.peer_name.as_deref()),
         (TrustReason::Accepted, Some(FE01))
     );
 }
@@ -248,7 +248,7 @@ fn expectations_may_name_a_time_and_a_peer() {
             .peer(FE01, PeerKind::Home, &["enterprise-ca"])
             .peer(OLD, PeerKind::Home, &["enterprise-ca"])
             .topology();
-        let peer = peer.map(|fqdn| topology.peer_by_fqdn(fqdn).unwrap());
+        let peer = peer.map(|fqdn| topology.peer_by_name(fqdn).unwrap());
         topology.expectations.push(Expectation {
             at,
             peer,

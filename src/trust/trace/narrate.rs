@@ -61,7 +61,7 @@ impl Fact<'_> {
             Self::OtherSet(set, peer) => format!(
                 "{}: the chain leads there, but {} (line {}) does not name it in `trust`",
                 set_words(set),
-                peer.fqdn,
+                peer.name,
                 peer.line
             ),
             Self::MissingIssuer(chain) => missing_issuer(chain),
@@ -143,7 +143,7 @@ fn sought(topology: &Topology, dialled: Option<PeerRef>, name: Option<&DnsName>)
     match dialled {
         Some(peer) if let Some(name) = name => format!(
             "the names must cover {name}, which {} covers",
-            topology.peer(peer).fqdn
+            topology.peer(peer).name
         ),
         Some(peer) => format!("the names must cover {}", topology.peer(peer).fqdn),
         None => format!("the entry among {entries} that a name matches"),

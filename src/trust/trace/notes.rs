@@ -110,7 +110,7 @@ pub(crate) fn entries(
         } else {
             outcome
         };
-        let text = format!("{} (line {}): {text}", peer.fqdn, peer.line);
+        let text = format!("{} (line {}): {text}", peer.name, peer.line);
         notes.push(note("peer", outcome, text));
     }
     if more > 0 {

@@ -414,7 +414,7 @@ impl Driver {
     }
 
     fn listed(&self, fqdn: &str) -> Option<PeerRef> {
-        self.world.generation.topology().peer_by_fqdn(fqdn)
+        self.world.generation.topology().peer_by_name(fqdn)
     }
 
     fn connected(&mut self, which: u8, well: bool) {

@@ -134,7 +134,7 @@ fn explained(row: &Row, direction: Direction) -> Explanation {
         chain: &row.chain,
         expected: match direction {
             Direction::Inbound => None,
-            Direction::Outbound => row.generation.topology().peer_by_fqdn(row.dialled),
+            Direction::Outbound => row.generation.topology().peer_by_name(row.dialled),
         },
         name: None,
         staple: None,
