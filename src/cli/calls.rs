@@ -3,20 +3,22 @@
 //! What the call's line in the log will say when it ends, as far as it is known; media go past this node, so nothing is
 //! said of them.
 use super::Exit;
-use super::listing::{PATIENCE, field, span};
-use super::output::{counted, show};
+use super::listing::{PATIENCE, field, left_off, span};
+use super::output::show;
 use super::table::{Table, number, text};
 use super::target::{Target, unexpected};
 use crate::daemon::control::{ListedCalls, Reply, Request};
-use serde_json::Value;
 use std::io::{self, Write};
 
 /// The command with its arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CallsCommand {
-    /// At most so many calls of each process, the oldest first, and never more than 10000
+    /// At most so many calls, the oldest first, and never more than 10000
     #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
     pub limit: usize,
+    /// Go on behind the call with this key, the first column
+    #[arg(long, value_name = "CALL", default_value_t = 0)]
+    pub after: u64,
     /// The daemon
     #[command(flatten)]
     pub target: Target,
@@ -31,7 +33,10 @@ impl CallsCommand {
     /// # Errors
     /// No daemon answers.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
-        let request = Request::Calls { limit: self.limit };
+        let request = Request::Calls {
+            limit: self.limit,
+            after: self.after,
+        };
         let Reply::Calls(calls) = self.target.ask(&request, PATIENCE)? else {
             return Err(unexpected());
         };
@@ -41,10 +46,12 @@ impl CallsCommand {
 
 /// A row for each call: both sides, what it goes through, and how long it is up.
 fn page(calls: &ListedCalls, out: &mut dyn Write) -> io::Result<()> {
-    if calls.rows.is_empty() {
+    let rows = &calls.page.rows;
+    if rows.is_empty() {
         return writeln!(out, "no calls");
     }
     let mut table = Table::new([
+        number("CALL"),
         text("FROM"),
         text("TO"),
         text("STATE"),
@@ -56,7 +63,7 @@ fn page(calls: &ListedCalls, out: &mut dyn Write) -> io::Result<()> {
         text("CALL-ID"),
     ]);
     // Rows are the log's own objects: a later version may have more fields.
-    for call in &calls.rows {
+    for call in rows {
         let is_up = call["answered"] == true;
         // A side without a peer is a client.
         let to = match field(call, "to_peer") {
@@ -68,6 +75,7 @@ fn page(calls: &ListedCalls, out: &mut dyn Write) -> io::Result<()> {
             peer => peer,
         };
         table.row([
+            field(call, "call"),
             field(call, "from"),
             field(call, "to"),
             if is_up { "up" } else { "rings" }.to_owned(),
@@ -80,11 +88,7 @@ fn page(calls: &ListedCalls, out: &mut dyn Write) -> io::Result<()> {
         ]);
     }
     table.write(out)?;
-    // Those that ring are not counted by the node: each shard knows its own.
-    let shown = calls.rows.iter();
-    let shown = shown.filter(|call| call["answered"] == Value::Bool(true));
-    match calls.up.saturating_sub(shown.count()) {
-        0 => Ok(()),
-        more => writeln!(out, "{} more: a higher --limit", counted(more, "call")),
-    }
+    // Its key, which is the first column.
+    let last = rows.last().map(|call| field(call, "call"));
+    left_off(calls.page.left_off, "calls", last.as_deref(), out)
 }

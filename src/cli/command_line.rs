@@ -3,8 +3,8 @@
 use super::demo;
 use super::output::in_one;
 use super::{
-    Exit, bindings, calls, check, connections, crls, deny, drain, explain, kick, plan, probe,
-    refusals, reload, run, status, upgrade,
+    Exit, bindings, calls, check, connections, crls, deny, drain, explain, kick, limits, log_level,
+    plan, pools, probe, refusals, reload, run, status, upgrade,
 };
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -31,6 +31,12 @@ enum Command {
     Connections(connections::ConnectionsCommand),
     /// List the calls that are up or ring in the running daemon
     Calls(calls::CallsCommand),
+    /// List the pools of the running daemon: their members, up or down, since when and why
+    Pools(pools::PoolsCommand),
+    /// List each bound of the running daemon, how much of it is taken, and how often it bit
+    Limits(limits::LimitsCommand),
+    /// Give the requests of one peer or client other lines in the log for a while
+    LogLevel(log_level::LogLevelCommand),
     /// Show what the running daemon has refused lately, and how often for which reason
     Refusals(refusals::RefusalsCommand),
     /// List the registered clients of the running daemon, and where each is reached
@@ -76,6 +82,9 @@ pub fn main() -> ExitCode {
         Command::Status(status) => in_one(|out| status.run(out)),
         Command::Connections(connections) => in_one(|out| connections.run(out)),
         Command::Calls(calls) => in_one(|out| calls.run(out)),
+        Command::Pools(pools) => in_one(|out| pools.run(out)),
+        Command::Limits(limits) => in_one(|out| limits.run(out)),
+        Command::LogLevel(level) => in_one(|out| level.run(out)),
         Command::Refusals(refusals) => in_one(|out| refusals.run(out)),
         Command::Bindings(bindings) => in_one(|out| bindings.run(out)),
         Command::Reload(reload) => in_one(|out| reload.run(out)),

@@ -3,9 +3,8 @@
 //! Layout is decided here once: titles at the margin, items indented by two, fields aligned behind 18 columns. Tests and
 //! operators search the pages by these.
 use super::Exit;
-use crate::observe::acts_on_reader;
 use crate::sip::{HeaderName, HeaderSet};
-use crate::topology::{Fault, show_time};
+use crate::topology::{Fault, acts_on_reader, show_time};
 use std::io::{self, Write};
 use std::path::Path;
 

@@ -17,6 +17,7 @@ mod http;
 mod letting_go;
 mod loading;
 mod log_file;
+mod log_level_list;
 mod maintenance;
 mod named_path;
 mod node;

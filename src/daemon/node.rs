@@ -3,6 +3,7 @@ use super::clock::now;
 use super::error::DaemonError;
 use super::letting_go::LettingGo;
 use super::loading::load;
+use super::log_level_list::LogLevelList;
 use super::own_listeners;
 use super::reload_report::{ReloadReport, ReloadTally, ServedResult};
 use super::warnings::log_warnings;
@@ -51,6 +52,8 @@ pub struct Daemon {
     pub(super) letting_go: Mutex<Option<LettingGo>>,
     /// For metrics.
     pub(super) reloads: Mutex<ReloadTally>,
+    /// Parties whose requests have other lines for a while.
+    pub(super) log_levels: Mutex<LogLevelList>,
     /// It has begun to stop.
     draining: AtomicBool,
 }
@@ -149,6 +152,7 @@ impl Daemon {
             started: now(),
             reloading: tokio::sync::Mutex::new(()),
             keeping_denials: tokio::sync::Mutex::new(()),
+            log_levels: Mutex::default(),
             last_reload: Mutex::new(None),
             retired: AtomicBool::new(false),
             letting_go: Mutex::new(None),

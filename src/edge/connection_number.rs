@@ -22,8 +22,7 @@ impl ConnectionNumbers {
     /// The same at this time, counted from 1970. A clock that was set back makes no number come again within a run.
     fn after(&self, calendar: Duration) -> u64 {
         // Before 2026 and after the year 584 million the count alone sets them apart.
-        let millis = calendar.saturating_sub(BEGIN).as_millis();
-        let now = u64::try_from(millis).unwrap_or(u64::MAX).max(1);
+        let now = since_2026(calendar).max(1);
         let next = |last: u64| last.saturating_add(1).max(now);
         let step = |last| Some(next(last));
         // It always steps, so that the other arm is never taken.
@@ -32,6 +31,11 @@ impl ConnectionNumbers {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
         last.map_or(now, next)
     }
+}
+
+/// Milliseconds since 2026 of a time that counts from 1970.
+pub(super) fn since_2026(calendar: Duration) -> u64 {
+    u64::try_from(calendar.saturating_sub(BEGIN).as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

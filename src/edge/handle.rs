@@ -1,9 +1,11 @@
 //! The handle to the running edge, and its way to each shard's thread: one fan-out for all that can be asked of the shards.
 use super::bind::HandedSocket;
+use super::clock_pair::ClockPair;
 use super::denials::Denials;
 use super::inbox::{Inboxes, ShardMessage};
 use super::reception::AcceptRules;
 use super::shard::Shard;
+use super::sources::Sources;
 use crate::observe::{Log, RequestTally};
 use crate::proxy::{AdvertisedNames, HealthBoard};
 use crate::trust::SeenChains;
@@ -26,6 +28,8 @@ pub struct Edge {
     pub(super) stop: CancellationToken,
     /// Connections in its lobby.
     pub(super) waiting: Arc<AtomicUsize>,
+    /// Connections by source.
+    pub(super) sources: Arc<Sources>,
     /// Whether it accepts.
     pub(super) accepting: watch::Sender<bool>,
     /// The listening sockets, for a process that comes after this one; given up by the drain.
@@ -48,6 +52,8 @@ pub struct Edge {
     pub(super) names: AdvertisedNames,
     /// What pings have found, over all shards and generations.
     pub(super) health: Arc<HealthBoard>,
+    /// When it began.
+    pub(super) began: ClockPair,
     /// What each shard counts of its requests.
     pub(super) tallies: Vec<Arc<RequestTally>>,
 }

@@ -39,6 +39,14 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// How many the source has that has most of them. Looks at each source, so it is for an operator.
+    pub(super) fn fullest(&self) -> usize {
+        let sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.values().copied().max().unwrap_or_default()
+    }
+}
+
 impl Drop for SourceHold {
     fn drop(&mut self) {
         let mut sources = self
@@ -68,6 +76,7 @@ mod tests {
         assert!(hold(one).is_none());
         assert!(hold("::ffff:192.0.2.1".parse().unwrap()).is_none());
         assert!(hold(IpAddr::from([192, 0, 2, 2])).is_some());
+        assert_eq!(sources.fullest(), 2);
         drop(first);
         assert!(hold(one).is_some());
     }

@@ -5,6 +5,7 @@
 use super::admission::ShardLoad;
 use super::bind::BoundListeners;
 use super::clock;
+use super::clock_pair::ClockPair;
 use super::connection_number::ConnectionNumbers;
 use super::denials::{Denial, Denials};
 use super::error::EdgeError;
@@ -118,11 +119,12 @@ impl Edge {
         // Whoever has the listeners before it goes on accepting until this process has passed.
         let accepting = watch::Sender::new(inheritance.is_none());
         let waiting = Arc::default();
+        let sources = Arc::new(Sources::default());
         // Last: what it accepts must find a shard.
         let acceptor = Acceptor {
             arrivals,
             loads,
-            sources: Arc::new(Sources::default()),
+            sources: Arc::clone(&sources),
             slots: Arc::default(),
             known,
             rules: Arc::clone(&rules),
@@ -141,6 +143,7 @@ impl Edge {
             threads: Mutex::new(threads),
             stop,
             waiting,
+            sources,
             accepting,
             sockets,
             trial: (at, trial),
@@ -152,6 +155,7 @@ impl Edge {
             seen,
             names,
             health,
+            began: ClockPair::now(),
             tallies,
         })
     }

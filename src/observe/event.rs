@@ -117,6 +117,22 @@ events! {
         uid: Option<u32> => uid,
     }
 
+    /// an operator has given the requests of one peer or client other lines for a while (`sipward log-level`)
+    log_level_set => LogLevelSet {
+        INFO; Operator; "levels that operators have set";
+        selected: String => selected,
+        requests: &'static str => requests,
+        until: u64 => until,
+        uid: u32 => uid,
+    }
+
+    /// the time of such a level is over: `[log] requests` holds again
+    log_level_ended => LogLevelEnded {
+        INFO; Operator; "such levels that have ended";
+        selected: String => selected,
+        requests: &'static str => requests,
+    }
+
     /// no token key file: the routes of dialogs are void after a restart and on other nodes, the paths of registrations
     /// too
     token_key_random => TokenKeyRandom {

@@ -137,6 +137,8 @@ keys! {
     shard: "the shard, from 0";
     path: "the control socket";
     command: "the command, `none` when the sender was not let that far";
+    selected: "what an operator has selected: a peer's FQDN, an address or network, a user, a connection or a Call-ID";
+    requests: "which requests have a line, as in `[log] requests`";
     denied: "who is denied: an address or network, a peer's name, or a user";
     until: "when that ends, Unix seconds";
     uid: "the user whose process commands";

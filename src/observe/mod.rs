@@ -49,7 +49,6 @@ pub use queue::LogGuard;
 pub use refusals::RefusalRing;
 pub use sink::Sink;
 pub use table::{EventRow, Limited};
-pub(crate) use text::acts_on_reader;
 pub(crate) use traffic::CountedRequest;
 pub use traffic::{RequestCount, RequestTally, RequestTimes, RequestTotals, TrafficEnd};
 pub use value::{EventField, FieldType};

@@ -1,5 +1,6 @@
 //! Text of unknown origin made fit for one line of a log: bounded, and without a character that acts on its reader.
 use super::keys::{FieldKey, KEYS};
+use crate::topology::acts_on_reader;
 use std::borrow::Cow;
 
 /// Bytes of one field, counted as JSON writes them; a longer one is cut and ends with [`CUT`].
@@ -11,15 +12,6 @@ const LIST_BYTES: usize = 4 * 1024;
 const DETAILS_BYTES: usize = 24 * 1024;
 /// What a cut field ends with.
 pub(super) const CUT: char = '…';
-
-/// Whether a character could act on a terminal, a pager or a log viewer instead of being seen: controls (C0, DEL, C1),
-/// line and paragraph separators, marks that change the direction of writing, and invisible ones.
-pub(crate) fn acts_on_reader(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// Text with every character that [`acts_on_reader`] written as its code point.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
@@ -151,15 +143,5 @@ mod tests {
         let written = lossy(&[0xff; 5000], 100);
         assert!(written.len() <= 100 && written.ends_with(CUT));
         assert_eq!(lossy(b"a\xffb", 100), "a\u{fffd}b");
-    }
-
-    #[test]
-    fn terminal_and_direction_controls_are_known() {
-        for c in [
-            '\0', '\n', '\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2028}', '\u{feff}',
-        ] {
-            assert!(acts_on_reader(c), "{c:?}");
-        }
-        assert!(!"Zoë 李 @;=<>".chars().any(acts_on_reader));
     }
 }

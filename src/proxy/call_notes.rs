@@ -8,7 +8,7 @@
 //! Nothing here changes what is relayed. Other requests than INVITE, BYE and UPDATE come no further than one comparison.
 use super::calls::{
     AnsweredCall, Beginning, CallClient, CallKey, CallMessage, CallNews, CallPart, CallRoom,
-    HungUp, RunningCall, tag_hash,
+    HungUp, tag_hash,
 };
 use super::context::ResponseContext;
 use super::core::Core;
@@ -202,7 +202,7 @@ impl ResponseContext {
     }
 
     /// What is known of a call at this moment: complete if it fails now, and else completed by its end.
-    fn record(
+    pub(crate) fn record(
         &self,
         message: &Message<'_>,
         beginning: &Beginning,
@@ -307,30 +307,6 @@ impl Core {
     /// Answered calls that this shard keeps.
     pub fn calls(&self) -> usize {
         self.env.calls.len()
-    }
-
-    /// Up to `most` of the calls that this shard knows, first those that ring, of which there is one for each pass
-    /// through this node, and the answered ones after them, in no order.
-    pub fn list_calls(&self, most: usize, now: Instant) -> Vec<RunningCall> {
-        let ringing = self.contexts.all().filter_map(|context| {
-            let CallPart::Begins(beginning) = &context.call else {
-                return None;
-            };
-            // Answered ones are in the table, failed ones wait for their ACK only.
-            if !context.pending() {
-                return None;
-            }
-            let message = Message::parse(&context.request).ok()?;
-            Some(RunningCall {
-                record: Box::new(context.record(&message, beginning, now, &self.env)),
-                since: now.saturating_duration_since(context.received),
-                answered: false,
-                number: 0,
-            })
-        });
-        let mut calls: Vec<RunningCall> = ringing.take(most).collect();
-        calls.extend(self.env.calls.list(most - calls.len(), now));
-        calls
     }
 }
 

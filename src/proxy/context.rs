@@ -432,7 +432,7 @@ impl ResponseContext {
         let ends = (self.upstream.leg, target);
         env.count_request(ends, Method::from_bytes(method), Some(status), took);
         // Read anew only where somebody wants to know.
-        if env.wants_line(method, out)
+        if env.wants_line(method, (&self.upstream, target), out)
             && let Ok(message) = Message::parse(&self.request)
         {
             let line = LoggedRequest {

@@ -7,7 +7,9 @@ use super::denied_users::DeniedUsers;
 use super::environment::{Drain, Environment};
 use super::interface::{Actions, AdvertisedNames};
 use super::link_id::LinkId;
+use super::link_state::PeerLoad;
 use super::links::Links;
+use super::log_levels::LogLevel;
 use super::ping::Pings;
 use super::secrets::Secrets;
 use super::sibling::Taken;
@@ -69,6 +71,7 @@ impl Core {
                 located: super::binding::LocatedClients::default(),
                 moved: MovedLegs::default(),
                 calls: CallTable::new(setup.now),
+                log_levels: super::log_levels::LogLevels::default(),
                 denied_users: Arc::default(),
                 for_self: VecDeque::new(),
                 now: setup.now,
@@ -102,6 +105,11 @@ impl Core {
     /// From now on the core looks there for users whose clients are refused.
     pub fn share_denied_users(&mut self, users: &Arc<DeniedUsers>) {
         self.env.denied_users = Arc::clone(users);
+    }
+
+    /// From now on these parties' requests have lines of their own level, and no other's.
+    pub fn set_log_levels(&mut self, levels: Arc<[LogLevel]>) {
+        self.env.log_levels.set(levels);
     }
 
     /// What the calendar says now, which siblings compare. To be called now and then, as it may be set.
@@ -157,6 +165,25 @@ impl Core {
     /// Bindings that this shard is asked for, those without a connection included.
     pub fn bindings(&self) -> usize {
         self.env.directory.len()
+    }
+
+    /// What runs with each peer, by its name.
+    pub fn peer_loads(&self) -> Vec<(String, PeerLoad)> {
+        self.env.links.loads()
+    }
+
+    /// How much of each bound of one party is taken by the party that takes most of it, by the bound's key. Looks at
+    /// every link, so it is for an operator.
+    pub fn fullest(&self) -> [(&'static str, u64); 4] {
+        let links = &self.env.links;
+        let waiting = links.loads().into_iter().map(|(_, load)| load.waiting);
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        [
+            ("transactions_per_client", links.most_of_a_client().into()),
+            ("bindings_per_client", count(links.most_bindings())),
+            ("calls_per_client", self.env.calls.most_of_a_client().into()),
+            ("connect_queue", count(waiting.max().unwrap_or_default())),
+        ]
     }
 
     /// Whether nothing of this core runs on the link, so that closing it cuts nothing off.

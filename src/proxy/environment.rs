@@ -16,6 +16,7 @@ use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{QueuedMessage, SendIf};
 use super::links::Links;
+use super::log_levels::LogLevels;
 use super::routing::Routing;
 use super::same_party;
 use super::secrets::Secrets;
@@ -52,6 +53,8 @@ pub(crate) struct Environment {
     /// Which connections lead to the registered clients that this shard is asked for.
     pub(crate) directory: Directory,
     pub(crate) moved: MovedLegs,
+    /// Whose requests have other lines for a while.
+    pub(crate) log_levels: LogLevels,
     /// Users whose clients are refused.
     pub(crate) denied_users: Arc<DeniedUsers>,
     pub(crate) former: FormerHolders,
@@ -332,8 +335,16 @@ impl Environment {
 
     /// Whether a relayed request of this method has a line. Asked before anything is read for it: on a busy node these
     /// lines are usually off. One that has none is counted all the same.
-    pub(crate) fn wants_line(&self, method: &[u8], out: &mut Actions) -> bool {
-        let wanted = self.tables.generation.topology().log().requests;
+    pub(crate) fn wants_line(
+        &self,
+        method: &[u8],
+        (from, target): (&Upstream, Option<Leg>),
+        out: &mut Actions,
+    ) -> bool {
+        let wanted = self
+            .log_levels
+            .of((from.leg, from.link, from.remote), target, &self.links);
+        let wanted = wanted.unwrap_or_else(|| self.tables.generation.topology().log().requests);
         let wants = wanted.wants(method, false);
         if !wants {
             out.list.push(Action::Count(EventKind::RequestRelayed));
@@ -359,7 +370,7 @@ impl Environment {
             self.count_request(ends, Method::from_bytes(method), line.status, line.took);
         }
         // Refusals always have one; the limits of the log, and not the settings, keep a flood of them away.
-        if line.reason.is_none() && !self.wants_line(method, out) {
+        if line.reason.is_none() && !self.wants_line(method, (&from, line.target), out) {
             return;
         }
         let outcome = RequestOutcome {

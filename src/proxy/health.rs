@@ -6,6 +6,7 @@
 //! holds requests off for that time (RFC 3261 §21.5.4). Every order is relaxed: a shard that sees a
 //! change a moment later has sent one request more, no harm else.
 use super::leg::PeerKey;
+use crate::reason::{HealthReason, Reason};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +32,25 @@ pub enum Fitness {
     Held,
 }
 
+/// What is known of one peer's health.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerCondition {
+    /// Where it stands; one that has just come back is up.
+    pub fitness: Fitness,
+    /// How long ago it last went down or came back; `None`: never in this run.
+    pub since: Option<Duration>,
+    /// Why it went down last, or is left alone now.
+    pub reason: Option<Reason>,
+    /// Failures in a row that requests and connects met.
+    pub failures: u32,
+    /// Pings that were sent in this run.
+    pub pings: u64,
+    /// Those of them that were answered in time.
+    pub pongs: u64,
+    /// How long the last answer took, a connect that the ping waited for included; zero: there was none.
+    pub last_pong: Duration,
+}
+
 /// One peer's state. Times are milliseconds since `epoch`.
 #[derive(Debug)]
 pub(crate) struct PeerHealth {
@@ -49,6 +69,10 @@ pub(crate) struct PeerHealth {
     lost: AtomicU64,
     /// The shards that have a connection to it, a bit for each. Kept for siblings.
     connected: AtomicU64,
+    /// Why it went down last: the reason's place in the registry and one more; 0: it never did.
+    why: AtomicU32,
+    /// Pings that were sent, those that were answered, and how long the last answer took, in microseconds.
+    pings: [AtomicU64; 3],
 }
 
 impl PeerHealth {
@@ -62,6 +86,8 @@ impl PeerHealth {
             failures: AtomicU32::new(0),
             lost: AtomicU64::new(0),
             connected: AtomicU64::new(0),
+            why: AtomicU32::new(0),
+            pings: Default::default(),
         }
     }
 
@@ -112,6 +138,46 @@ impl PeerHealth {
             Fitness::Returning
         } else {
             Fitness::Up
+        }
+    }
+
+    /// It went down for this.
+    pub(crate) fn because(&self, reason: HealthReason) {
+        let index = Reason::from(reason).index();
+        self.why
+            .store(u32::try_from(index).map_or(0, |it| it + 1), Relaxed);
+    }
+
+    /// A ping has gone out.
+    pub(crate) fn note_ping(&self) {
+        self.pings[0].fetch_add(1, Relaxed);
+    }
+
+    /// It was answered, after so long.
+    pub(crate) fn note_pong(&self, took: Duration) {
+        let [_, answered, last] = &self.pings;
+        answered.fetch_add(1, Relaxed);
+        last.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// All of it, for an operator.
+    pub(crate) fn condition(&self, now: Instant) -> PeerCondition {
+        let fitness = self.fitness(now, Duration::ZERO);
+        let (at, changed) = (self.millis(now), self.changed.load(Relaxed));
+        let [sent, answered, last] = &self.pings;
+        let why = self.why.load(Relaxed).checked_sub(1);
+        let why = why.and_then(|index| Reason::all().nth(usize::try_from(index).ok()?));
+        PeerCondition {
+            fitness,
+            since: (changed != 0).then(|| Duration::from_millis(at.saturating_sub(changed))),
+            reason: match fitness {
+                Fitness::Held => Some(HealthReason::RetryAfter.into()),
+                Fitness::Up | Fitness::Returning | Fitness::Down => why,
+            },
+            failures: self.failures.load(Relaxed),
+            pings: sent.load(Relaxed),
+            pongs: answered.load(Relaxed),
+            last_pong: Duration::from_micros(last.load(Relaxed)),
         }
     }
 
@@ -209,6 +275,19 @@ impl HealthBoard {
         Arc::clone(found)
     }
 
+    /// What is known of the peers of these names, in their order.
+    pub fn conditions<'n>(
+        &self,
+        fqdns: impl Iterator<Item = &'n str>,
+        now: Instant,
+    ) -> Vec<PeerCondition> {
+        // One that nothing was ever sent to is up.
+        let unknown = PeerHealth::new(self.epoch);
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = |fqdn| peers.get(&PeerKey::of(fqdn)).map_or(&unknown, |it| &**it);
+        fqdns.map(|fqdn| state(fqdn).condition(now)).collect()
+    }
+
     /// Where the peers of these names stand; one that has just come back is up.
     pub fn fitness<'n>(&self, fqdns: impl Iterator<Item = &'n str>, now: Instant) -> Vec<Fitness> {
         // One lock for all of them: only loading a generation takes it besides.
@@ -292,6 +371,32 @@ mod tests {
         assert_eq!((peer.is_connected(), peer.lost_at()), (false, Some(now)));
         peer.note_found(63);
         assert_eq!((peer.is_connected(), peer.lost_at()), (true, None));
+    }
+
+    #[test]
+    fn a_condition_says_since_when_and_why_and_what_pings_have_found() {
+        let (board, now) = board();
+        let condition = |at| board.conditions(["fe01.contoso.test"].into_iter(), at)[0];
+        assert_eq!(condition(now).fitness, Fitness::Up);
+        assert!(condition(now).since.is_none() && condition(now).reason.is_none());
+        let peer = board.of(PeerKey::of("fe01.contoso.test"));
+        for _ in 0..3 {
+            peer.note_ping();
+        }
+        peer.note_pong(7 * SECOND / 1_000);
+        assert!(peer.take_down(None, now));
+        peer.because(HealthReason::PingTimeout);
+        let down = condition(now + 9 * SECOND);
+        assert_eq!(
+            (down.fitness, down.pings, down.pongs),
+            (Fitness::Down, 3, 1)
+        );
+        assert_eq!(down.since, Some(9 * SECOND));
+        assert_eq!(down.reason, Some(HealthReason::PingTimeout.into()));
+        assert_eq!(down.last_pong, 7 * SECOND / 1_000);
+        peer.hold(5 * SECOND, now);
+        let held = condition(now + SECOND);
+        assert_eq!(held.reason, Some(HealthReason::RetryAfter.into()));
     }
 
     #[test]

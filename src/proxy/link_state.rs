@@ -97,6 +97,17 @@ pub(crate) struct PeerState {
     bytes: usize,
 }
 
+/// What runs between one shard, or all of them, and one peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerLoad {
+    /// Connections.
+    pub connections: usize,
+    /// Requests that were sent to it and have no final answer.
+    pub in_flight: usize,
+    /// Messages that wait for a connection to it.
+    pub waiting: usize,
+}
+
 /// A branch that waits for a connection.
 #[derive(Clone, Copy)]
 pub(crate) struct AwaitingBranch {
@@ -168,6 +179,11 @@ impl PeerState {
     /// Whether the connect that failed last forbids another one.
     pub(crate) fn is_down(&self, now: Instant) -> bool {
         self.down_until.is_some_and(|until| until > now)
+    }
+
+    /// Messages that wait for a connection.
+    pub(crate) fn waits(&self) -> usize {
+        self.waiting.len() + self.queued.len()
     }
 
     /// Asks the shell for a connection, unless it is already making one. A peer that the topology

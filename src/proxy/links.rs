@@ -11,7 +11,7 @@ use super::health::{Fitness, PeerHealth};
 use super::interface::{Action, Actions, RemoteIdentity};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
-use super::link_state::{LinkState, PeerState};
+use super::link_state::{LinkState, PeerLoad, PeerState};
 use super::listing::{ListedPeer, Listing, UnderName};
 use crate::observe::DecisionId;
 use crate::reason::ConnectionReason;
@@ -77,6 +77,34 @@ impl Links {
     pub(crate) fn other_process(&self) -> Option<PeerKey> {
         self.other_process.then_some(PeerKey::OTHER_PROCESS)
     }
+    /// What runs with each peer that anything runs with, by the name of its entry.
+    pub(crate) fn loads(&self) -> Vec<(String, PeerLoad)> {
+        let loads = self.peers.values().map(|peer| {
+            let entry = self.listing.get(peer.listed.entry());
+            let name = entry.map_or(&peer.listed.name, |entry| &entry.name);
+            let branches = peer.links.iter().filter_map(|link| self.links.get(link));
+            let load = PeerLoad {
+                connections: peer.links.len(),
+                in_flight: branches.map(|link| link.branches.len()).sum(),
+                waiting: peer.waits(),
+            };
+            (name.to_string(), load)
+        });
+        loads.collect()
+    }
+
+    /// The most transactions that any client of this shard has open.
+    pub(crate) fn most_of_a_client(&self) -> u32 {
+        let clients = self.links.values().filter(|link| link.leg.is_client());
+        clients.map(|link| link.in_flight).max().unwrap_or_default()
+    }
+
+    /// The most bindings that any connection of this shard holds.
+    pub(crate) fn most_bindings(&self) -> usize {
+        let held = self.links.values().map(|link| link.held.len());
+        held.max().unwrap_or_default()
+    }
+
     /// Whether nothing is connected, and another connect would come too soon.
     pub(crate) fn is_cut_off(&self, key: PeerKey, now: Instant) -> bool {
         let peer = self.peers.get(&key);

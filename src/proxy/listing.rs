@@ -205,6 +205,7 @@ impl ListedPeer {
         // Where pings watch it, they bring it back.
         let until = self.policy.is_none().then_some(until);
         if self.health.failed(after, until, now) {
+            self.health.because(reason);
             out.record(Event::PeerUnavailable {
                 peer: self.name.to_string(),
                 reason: reason.into(),

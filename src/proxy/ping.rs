@@ -73,7 +73,12 @@ impl Ping {
     /// It has answered; returns the event if that brings it back, after `up_after` answers in a
     /// row.
     fn answered(&mut self, now: Instant) -> Option<Event> {
-        self.awaits = None;
+        if let Some(awaits) = self.awaits.take() {
+            // From its beginning on, which its deadline tells.
+            let left = awaits.deadline.saturating_duration_since(now);
+            self.health
+                .note_pong(self.policy.timeout.saturating_sub(left));
+        }
         self.failures = 0;
         self.due = self.due.max(now);
         if !self.health.is_down() {
@@ -99,10 +104,13 @@ impl Ping {
         self.answers = 0;
         self.failures = self.failures.saturating_add(1);
         let down = self.failures >= self.policy.down_after && self.health.take_down(None, now);
-        down.then(|| Event::PeerUnavailable {
-            peer: self.name.to_string(),
-            reason: reason.into(),
-            retry_in: None,
+        down.then(|| {
+            self.health.because(reason);
+            Event::PeerUnavailable {
+                peer: self.name.to_string(),
+                reason: reason.into(),
+                retry_in: None,
+            }
         })
     }
 }
@@ -273,6 +281,7 @@ impl Pings {
             loop_hash: 0,
         };
         let start = out.bytes.len();
+        ping.health.note_ping();
         let options = OptionsRequest {
             to: &ping.fqdn,
             from: env.names.for_peers(),

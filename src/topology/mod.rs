@@ -93,7 +93,7 @@ pub use peering::{
 };
 pub(crate) use pem::certificates as certificates_in;
 pub use pin::Pin;
-pub(crate) use printable::printable;
+pub(crate) use printable::{acts_on_reader, printable};
 pub(crate) use quantity::{duration, show_duration};
 pub(crate) use references::TopologyId;
 pub use references::{IdentityRef, PeerRef, TrustRef};

@@ -66,6 +66,8 @@ mod metrics;
 #[cfg(test)]
 mod next_hops;
 #[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod overload;
 #[cfg(test)]
 mod page;

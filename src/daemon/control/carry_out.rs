@@ -1,4 +1,5 @@
 //! Carrying out a request: here, and by the process before this one while that lets its clients go.
+use super::calls::{ListedCalls, key_of};
 use super::context::ControlContext;
 use super::protocol::{Reply, Request};
 use super::refusal::ControlRefusal;
@@ -70,7 +71,19 @@ impl ControlContext {
                 Reply::DrainClients(self.drain_clients(*cancel).await?)
             }
             Request::Upgrade { program } => Reply::Upgrade(self.upgrade(program.clone()).await?),
-            Request::Calls { limit } => Reply::Calls(self.calls(*limit).await?),
+            Request::Calls { limit, after } => Reply::Calls(self.calls(*limit, *after).await?),
+            Request::Pools { limit, after } => Reply::Pools(self.pools(*limit, after).await?),
+            Request::Limits {} => Reply::Limits(self.limits().await?),
+            Request::LogLevel {
+                requests,
+                peer,
+                client,
+                for_s,
+            } => {
+                let party = (peer.as_deref(), client.as_deref());
+                let time = Duration::from_secs(*for_s);
+                Reply::LogLevel(self.log_level(requests, party, time, uid).await?)
+            }
             Request::Refusals {} => Reply::Refusals(self.refusals().await?),
             Request::Kick { what, for_s } => {
                 let time = for_s.map(Duration::from_secs);
@@ -103,7 +116,10 @@ fn concerns_both(request: &Request, is_done: bool) -> bool {
         | Request::Calls { .. }
         | Request::Kick { .. }
         | Request::Inventory {} => true,
-        Request::CrlsForget { .. } | Request::Deny { .. } | Request::AdmitAgain { .. } => is_done,
+        Request::CrlsForget { .. }
+        | Request::Deny { .. }
+        | Request::AdmitAgain { .. }
+        | Request::LogLevel { .. } => is_done,
         // It may have been decided there.
         Request::Explain { .. } => !is_done,
         Request::Reload {}
@@ -112,6 +128,8 @@ fn concerns_both(request: &Request, is_done: bool) -> bool {
         | Request::Upgrade { .. }
         | Request::Denials {}
         | Request::Refusals {}
+        | Request::Pools { .. }
+        | Request::Limits {}
         | Request::Crls {} => false,
     }
 }
@@ -123,14 +141,18 @@ fn joined(
     other: Reply,
 ) -> Result<Reply, ControlRefusal> {
     let rows = match request {
-        Request::Connections { limit, .. } | Request::Bindings { limit, .. } => *limit,
+        Request::Connections { limit, .. }
+        | Request::Bindings { limit, .. }
+        | Request::Calls { limit, .. } => *limit,
         Request::Status {}
         | Request::Reload {}
         | Request::Drain {}
         | Request::DrainClients { .. }
         | Request::Upgrade { .. }
-        | Request::Calls { .. }
         | Request::Refusals {}
+        | Request::Pools { .. }
+        | Request::Limits {}
+        | Request::LogLevel { .. }
         | Request::Kick { .. }
         | Request::Deny { .. }
         | Request::Denials {}
@@ -152,10 +174,12 @@ fn joined(
             own.denied = own.denied.or(other.denied);
             Ok(Reply::Kick(own))
         }
-        (Ok(Reply::Calls(mut own)), Reply::Calls(mut other)) => {
-            own.rows.append(&mut other.rows);
-            own.up += other.up;
-            Ok(Reply::Calls(own))
+        (Ok(Reply::Calls(own)), Reply::Calls(other)) => {
+            let order = |a: &_, b: &_| key_of(a).cmp(&key_of(b));
+            Ok(Reply::Calls(ListedCalls {
+                page: RowPage::merged(vec![own.page, other.page], rows, order),
+                up: own.up + other.up,
+            }))
         }
         (Ok(Reply::Deny(mut own)), Reply::Deny(other)) => {
             own.connections += other.connections;

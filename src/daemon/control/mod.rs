@@ -6,8 +6,11 @@
 //! Each command is a file: the type of its reply, and what the daemon does for it as a method of the context. `protocol`
 //! lists them all, `server` calls them.
 
+mod bindings;
+mod calls;
 mod carry_out;
 mod client;
+mod connections;
 mod context;
 mod crls;
 mod crls_forget;
@@ -16,10 +19,12 @@ mod drain;
 mod explain;
 mod inventory;
 mod kick;
-mod listing;
+mod limits;
+mod log_level;
 mod outline;
 mod past_decision;
 mod place;
+mod pools;
 mod protocol;
 mod refusal;
 mod refusals;
@@ -32,6 +37,7 @@ pub use super::crl_timer::ForgottenCrls;
 pub use super::reload_report::{ReloadReport, ReloadResult, ServedCheck, ServedResult};
 pub use super::upgrade::Upgraded;
 pub use crate::edge::{Denial, DeniedParty, ListedBinding, ListedBindings, ListedConnection};
+pub use calls::ListedCalls;
 pub use client::{AskError, ask};
 pub use crls::CrlSeries;
 pub use deny::Denied;
@@ -39,12 +45,15 @@ pub use drain::{Draining, DrainingClients};
 pub use explain::ExplainedDecision;
 pub use inventory::{Inventory, LivePeer, SeenNow, ShownByClients};
 pub use kick::Kicked;
+pub use limits::ListedLimit;
+pub use log_level::LogLevelSet;
 pub use outline::{Outline, Route};
 pub use past_decision::PastDecision;
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
+pub use pools::{ListedMember, ListedPings, ListedPool};
 pub use protocol::{Reply, Request};
 pub use refusal::ControlRefusal;
-pub use refusals::{LatestRefusals, ListedCalls};
+pub use refusals::LatestRefusals;
 pub use status::{DaemonStatus, EventCount, LastDown, ListenerStatus, PeerStatus};
 
 pub(super) use context::{ControlContext, Sinks, SupervisorCommand};

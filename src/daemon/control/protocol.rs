@@ -1,13 +1,16 @@
 //! What is said over the control socket: requests and replies, each one line of JSON.
+use super::calls::ListedCalls;
 use super::crls::CrlSeries;
 use super::deny::Denied;
 use super::drain::{Draining, DrainingClients};
 use super::explain::ExplainedDecision;
 use super::inventory::Inventory;
 use super::kick::Kicked;
-use super::listing::usual_rows;
+use super::limits::ListedLimit;
+use super::log_level::LogLevelSet;
+use super::pools::ListedPool;
 use super::refusal::ControlRefusal;
-use super::refusals::{LatestRefusals, ListedCalls};
+use super::refusals::LatestRefusals;
 use super::status::DaemonStatus;
 use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
@@ -20,6 +23,13 @@ use std::path::PathBuf;
 pub(super) const LONGEST_REQUEST: usize = 64 * 1024;
 /// Bytes of a reply line.
 pub(super) const LONGEST_REPLY: usize = 64 * 1024 * 1024;
+
+/// Rows of a listing unless a request says otherwise.
+///
+/// A few hundred kilobytes of JSON, and some milliseconds of a shard.
+fn usual_rows() -> usize {
+    1_000
+}
 
 /// What an operator asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +85,33 @@ pub enum Request {
         /// At most so many.
         #[serde(default = "usual_rows")]
         limit: usize,
+        /// Behind the call with this key.
+        #[serde(default)]
+        after: u64,
+    },
+    /// The pools and their members.
+    Pools {
+        /// At most so many pools.
+        #[serde(default = "usual_rows")]
+        limit: usize,
+        /// Behind the pool of this name.
+        #[serde(default)]
+        after: String,
+    },
+    /// Each bound, its use, and how often it bit.
+    Limits {},
+    /// Give one party's requests other lines for a while.
+    LogLevel {
+        /// A word of `[log] requests`.
+        requests: String,
+        /// A peer's FQDN.
+        #[serde(default)]
+        peer: Option<String>,
+        /// A client's address, network or user, if it is no peer.
+        #[serde(default)]
+        client: Option<String>,
+        /// For so many seconds.
+        for_s: u64,
     },
     /// What was refused lately.
     Refusals {},
@@ -132,6 +169,9 @@ impl Request {
             Self::DrainClients { .. } => "drain_clients",
             Self::Upgrade { .. } => "upgrade",
             Self::Calls { .. } => "calls",
+            Self::Pools { .. } => "pools",
+            Self::Limits {} => "limits",
+            Self::LogLevel { .. } => "log_level",
             Self::Refusals {} => "refusals",
             Self::Kick { .. } => "kick",
             Self::Deny { .. } => "deny",
@@ -150,13 +190,14 @@ impl Request {
             Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
             Self::Connections { .. } | Self::Bindings { .. } | Self::Denials {} => false,
             Self::Calls { .. } | Self::Refusals {} => false,
+            Self::Pools { .. } | Self::Limits {} => false,
             Self::Reload {}
             | Self::Drain {}
             | Self::DrainClients { .. }
             | Self::Upgrade { .. }
             | Self::Kick { .. }
             | Self::CrlsForget { .. } => true,
-            Self::Deny { .. } | Self::AdmitAgain { .. } => true,
+            Self::Deny { .. } | Self::AdmitAgain { .. } | Self::LogLevel { .. } => true,
         }
     }
 }
@@ -181,6 +222,12 @@ pub enum Reply {
     Upgrade(Upgraded),
     /// To `calls`.
     Calls(ListedCalls),
+    /// To `pools`.
+    Pools(RowPage<ListedPool>),
+    /// To `limits`.
+    Limits(Vec<ListedLimit>),
+    /// To `log_level`.
+    LogLevel(LogLevelSet),
     /// To `refusals`.
     Refusals(LatestRefusals),
     /// To `kick`.

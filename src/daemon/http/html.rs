@@ -1,5 +1,5 @@
 //! Text as HTML: whatever somebody else has chosen is text there, and nothing else.
-use crate::observe::acts_on_reader;
+use crate::topology::acts_on_reader;
 
 /// Text between tags or in an attribute with double quotes. What would act on the reader instead of
 /// being seen is replaced.

@@ -131,7 +131,7 @@ fn every_line_is_valid_json_of_the_promised_types_whatever_it_holds() {
                 let name = event.name();
                 assert!(line.len() < 48 * 1024, "{name} has {} bytes", line.len());
                 assert!(
-                    !line.chars().any(crate::observe::text::acts_on_reader),
+                    !line.chars().any(crate::topology::acts_on_reader),
                     "{name} holds a raw control character"
                 );
                 let map: BTreeMap<String, serde_json::Value> =
@@ -177,7 +177,7 @@ fn a_line_for_a_terminal_is_one_line_without_control_characters() {
             assert!(
                 !written
                     .chars()
-                    .any(|c| c != '\n' && crate::observe::text::acts_on_reader(c)),
+                    .any(|c| c != '\n' && crate::topology::acts_on_reader(c)),
                 "{name}"
             );
             let mut lines = written.lines();

@@ -21,11 +21,6 @@ impl CallKey {
         }))
     }
 
-    /// As one number.
-    pub(crate) fn as_u64(self) -> u64 {
-        self.0
-    }
-
     /// The shard that keeps it.
     pub(crate) fn shard(self, shards: u8) -> u8 {
         (self.0 % u64::from(shards.max(1))) as u8

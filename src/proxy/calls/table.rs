@@ -50,8 +50,6 @@ pub struct RunningCall {
     pub since: Duration,
     /// Whether it was answered.
     pub answered: bool,
-    /// Its number in this run; 0 while it rings, when it has none.
-    pub number: u64,
 }
 
 /// The clients that have a call, over all shards.
@@ -212,18 +210,14 @@ impl CallTable {
         Some(self.began + Duration::from_secs(u64::from(*until)))
     }
 
-    /// Up to `most` of them, in no order: copies, since who asks is another thread, and bounded, since all others of this
-    /// shard wait meanwhile.
-    pub(crate) fn list(&self, most: usize, now: Instant) -> Vec<RunningCall> {
-        let calls = self.calls.values().take(most);
-        calls
-            .map(|call| RunningCall {
-                record: Box::new(call.answered.record.clone()),
-                since: now.saturating_duration_since(call.answered.at),
-                answered: true,
-                number: call.answered.key.as_u64(),
-            })
-            .collect()
+    /// The most that any client has.
+    pub(crate) fn most_of_a_client(&self) -> u32 {
+        self.of_client.values().copied().max().unwrap_or_default()
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &AnsweredCall> {
+        self.calls.values().map(|call| &call.answered)
     }
 
     /// The clients that have one here.

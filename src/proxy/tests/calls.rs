@@ -104,7 +104,7 @@ fn a_call_is_up_from_its_2xx_to_the_answer_of_its_bye() {
         line.w.rings(line.home, &invite);
         line.w.pass(2 * SECOND);
         assert_eq!(line.w.calls(), 0);
-        let ringing = line.w.cores[0].list_calls(10, line.w.now);
+        let ringing = line.w.cores[0].running_calls(line.w.now);
         assert!(ringing.len() == 1 && !ringing[0].answered);
         let route = line.is_answered(&invite, "");
         assert_eq!(line.w.calls(), 1);
@@ -210,7 +210,7 @@ fn a_call_through_the_home_server_and_back_is_one_call() {
             .w
             .cores
             .iter()
-            .flat_map(|core| core.list_calls(9, line.w.now));
+            .flat_map(|core| core.running_calls(line.w.now));
         let up: Vec<_> = calls.filter(|call| call.answered).collect();
         assert_eq!(up.len(), 1);
         let record = &up[0].record;
@@ -290,7 +290,7 @@ fn an_answer_that_is_repeated_after_the_bye_begins_no_other_call() {
     let other = answer(&invite, "200 OK", "").replace("tag=b", "tag=other");
     line.w.send(line.home, &other);
     assert_eq!(line.w.calls(), 1);
-    let listed = line.w.cores[0].list_calls(1, line.w.now);
+    let listed = line.w.cores[0].running_calls(line.w.now);
     assert_eq!(listed[0].record.parties.to(), b"sip:bob@contoso.test");
 }
 

@@ -126,6 +126,11 @@ macro_rules! words {
             /// Every word, in the order of the docs.
             pub(crate) const WORDS: &'static [&'static str] = &[$($word),+];
 
+            /// What a word stands for.
+            pub(crate) fn from_word(word: &str) -> Option<Self> {
+                [$(Self::$variant),+].into_iter().find(|known| known.word() == word)
+            }
+
             /// The word that stands for it in the topology file.
             pub(crate) fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -134,10 +139,9 @@ macro_rules! words {
 
         impl $crate::topology::keys::FromToml for $enum {
             fn from_toml(value: &toml::Spanned<toml::de::DeValue<'_>>) -> Option<Self> {
-                let word = value.get_ref().as_str()?;
                 // An unknown word was reported by the reader, with the nearest one; here it is only
                 // absent.
-                [$(Self::$variant),+].into_iter().find(|known| known.word() == word)
+                Self::from_word(value.get_ref().as_str()?)
             }
         }
 

@@ -1,0 +1,63 @@
+//! `sipward limits`: each bound of the running daemon, how much of it is taken, and how often it bit.
+//!
+//! For the question whether a refusal is a flood or a bound that is too small for what the node serves.
+use super::Exit;
+use super::listing::PATIENCE;
+use super::output::show;
+use super::table::{Table, number, text};
+use super::target::{Target, unexpected};
+use crate::daemon::control::{ListedLimit, Reply, Request};
+use std::io::{self, Write};
+
+/// The command with its arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LimitsCommand {
+    /// The daemon
+    #[command(flatten)]
+    pub target: Target,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl LimitsCommand {
+    /// Asks and writes the answer to `out`.
+    ///
+    /// # Errors
+    /// No daemon answers.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
+        let Reply::Limits(limits) = self.target.ask(&Request::Limits {}, PATIENCE)? else {
+            return Err(unexpected());
+        };
+        Ok(show(&limits, self.json, out, |it, out| page(it, out))?)
+    }
+}
+
+/// A row for each bound, in the order of docs/topology.md. What nobody counts has a dash.
+fn page(limits: &[ListedLimit], out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new([
+        text("LIMIT"),
+        number("VALUE"),
+        number("USED"),
+        text("BY"),
+        number("HITS"),
+        text("DEFAULT"),
+    ]);
+    let shown = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    for limit in limits {
+        // A default that holds says nothing.
+        let default = match limit.default == limit.value {
+            true => String::new(),
+            false => limit.default.clone(),
+        };
+        table.row([
+            limit.limit.clone(),
+            limit.value.clone(),
+            shown(limit.used),
+            limit.used_by.clone().unwrap_or_default(),
+            shown(limit.hits),
+            default,
+        ]);
+    }
+    table.write(out)
+}

@@ -1,0 +1,59 @@
+//! `limits`: each bound of `[limits]`, how much of it is taken, and how often it bit.
+//!
+//! How often is the table of the metrics (`observe::metrics`), so that a page and an alert never disagree. A bound of one
+//! party shows the one that takes most of it: of a flood that is who floods.
+use super::context::{ControlContext, FOR_SHARDS};
+use super::refusal::{ControlRefusal, no_answer};
+use crate::observe::metrics;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// One bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedLimit {
+    /// Its key in `[limits]`.
+    pub limit: String,
+    /// Things, bytes or milliseconds.
+    pub number: u64,
+    /// The same as the topology has it.
+    pub value: String,
+    /// Its default.
+    pub default: String,
+    /// How much is taken now; `None`: nobody counts that, as of a time.
+    pub used: Option<u64>,
+    /// By whom: the `node`, or the party that takes most.
+    pub used_by: Option<String>,
+    /// How often it kept something out or ended it since the start, as in `sipward_limit_hits_total`; `None`: it has no
+    /// reason of its own.
+    pub hits: Option<u64>,
+}
+
+impl ControlContext {
+    /// Carries out `limits`. As many rows as there are keys.
+    pub(super) async fn limits(&self) -> Result<Vec<ListedLimit>, ControlRefusal> {
+        let daemon = &self.daemon;
+        let taken = daemon.edge.limits_in_use(FOR_SHARDS).await;
+        let mut taken = taken.ok_or_else(no_answer)?;
+        let counts = daemon.log.counts();
+        let mut hits: HashMap<_, _> = metrics::hits(&counts).collect();
+        // What a full queue drops is counted apart, since it has no reason.
+        hits.insert("log_queue", daemon.log.lost());
+        let generation = daemon.generation();
+        // In the order of docs/topology.md: who reads both finds the row.
+        let all = generation.topology().limits().all().into_iter();
+        let rows = all.map(|limit| {
+            let name = limit.key.name;
+            let used = taken.remove(name);
+            ListedLimit {
+                limit: name.to_owned(),
+                number: limit.number,
+                value: limit.shown,
+                default: limit.default,
+                used: used.map(|it| it.used),
+                used_by: used.map(|it| it.by.to_owned()),
+                hits: hits.get(name).copied(),
+            }
+        });
+        Ok(rows.collect())
+    }
+}

@@ -1,0 +1,124 @@
+//! `log_level`: which requests of one peer or client have a line for a while.
+//!
+//! The levels are the words of `[log] requests`. A reload leaves them alone, a restart ends them: they are for the hour in
+//! which somebody looks at one partner. The limits of the log hold for these lines too.
+use super::context::{ControlContext, FOR_SHARDS};
+use super::refusal::{ControlRefusal, busy, no_answer};
+use crate::daemon::Daemon;
+use crate::daemon::log_level_list::LogLevelList;
+use crate::observe::Event;
+use crate::proxy::{LogLevel, LoggedParty};
+use crate::reason::DaemonReason;
+use crate::topology::{LogRequests, network};
+use rustls_pki_types::UnixTime;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The longest time: who needs more writes `[log] requests`.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
+/// A level that was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLevelSet {
+    /// Whose requests.
+    pub selected: String,
+    /// Which of them have a line.
+    pub requests: String,
+    /// Its end, Unix seconds.
+    pub until: u64,
+}
+
+impl ControlContext {
+    /// Carries out `log_level`: for a peer by its FQDN, or a client by its address, network or user.
+    pub(super) async fn log_level(
+        &self,
+        word: &str,
+        (peer, client): (Option<&str>, Option<&str>),
+        time: Duration,
+        uid: Option<u32>,
+    ) -> Result<LogLevelSet, ControlRefusal> {
+        let malformed = |what: String| Err(DaemonReason::MalformedCommand.because(what));
+        let Some(requests) = LogRequests::from_word(word) else {
+            let words = LogRequests::WORDS.join(", ");
+            return malformed(format!("a level is one of {words}"));
+        };
+        let party = match (peer, client) {
+            (Some(peer), None) => self.peer_party(peer)?,
+            (None, Some(client)) => match network(client) {
+                Some(network) => LoggedParty::Network(network),
+                None => LoggedParty::User(client.to_owned()),
+            },
+            _ => return malformed("name a peer or a client".to_owned()),
+        };
+        if time.is_zero() || time > LONGEST {
+            return malformed("a level lasts at least a second, and a week at most".to_owned());
+        }
+        // Entered before the shards hear of it: of two commands at once the later one's list has both.
+        let level = LogLevel { party, requests };
+        let selected = level.party.to_string();
+        let number = self.daemon.log_level_list().set(level).ok_or_else(busy)?;
+        if !self.daemon.spread_log_levels().await {
+            return Err(no_answer());
+        }
+        let until = UnixTime::now().as_secs().saturating_add(time.as_secs());
+        if let Some(uid) = uid {
+            self.daemon.log.record(Event::LogLevelSet {
+                selected: selected.clone(),
+                requests: requests.word(),
+                until,
+                uid,
+            });
+        }
+        // Its end needs nobody: it ends with the process at the latest.
+        let (daemon, logs) = (Arc::clone(&self.daemon), uid.is_some());
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            daemon.end_log_level(number, logs).await;
+        });
+        Ok(LogLevelSet {
+            selected,
+            requests: requests.word().to_owned(),
+            until,
+        })
+    }
+
+    /// A peer that the topology names: a slip would wait for nothing.
+    fn peer_party(&self, fqdn: &str) -> Result<LoggedParty, ControlRefusal> {
+        let fqdn = fqdn.trim_end_matches('.').to_ascii_lowercase();
+        let generation = self.daemon.generation();
+        if generation.topology().peer_by_name(&fqdn).is_none() {
+            let what = format!("the topology names no peer {fqdn:?}");
+            return Err(DaemonReason::MalformedCommand.because(what));
+        }
+        Ok(LoggedParty::Peer(fqdn))
+    }
+}
+
+impl Daemon {
+    /// Those in force.
+    fn log_level_list(&self) -> MutexGuard<'_, LogLevelList> {
+        let levels = self.log_levels.lock();
+        levels.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the shards take them over; `false`: one of them does so later.
+    async fn spread_log_levels(&self) -> bool {
+        let all = self.log_level_list().all();
+        self.edge.set_log_levels(all, FOR_SHARDS).await
+    }
+
+    /// The time of one is over.
+    async fn end_log_level(&self, number: u64, logs: bool) {
+        let Some(level) = self.log_level_list().end(number) else {
+            return;
+        };
+        self.spread_log_levels().await;
+        if logs {
+            self.log.record(Event::LogLevelEnded {
+                selected: level.party.to_string(),
+                requests: level.requests.word(),
+            });
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! How much of each bound is taken, for an operator who wonders which one bites.
+//!
+//! Nothing here is counted for this alone: the numbers are those that the bounds are compared with. Times have no use that
+//! could be counted.
+use super::handle::Edge;
+use super::shard::Shard;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How much of one bound is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitUse {
+    /// So many, or so many bytes.
+    pub used: u64,
+    /// By whom: the node, or the party that takes most.
+    pub by: &'static str,
+}
+
+/// Bounds of the whole node are summed up over the shards; of the others the fullest is what matters.
+const NODE: &str = "node";
+
+impl Edge {
+    /// The bounds that are counted, by their key. `None`: a shard does not answer within `patience`.
+    pub async fn limits_in_use(
+        &self,
+        patience: Duration,
+    ) -> Option<BTreeMap<&'static str, LimitUse>> {
+        let mut all = BTreeMap::new();
+        let shards = self.each(patience, |shard| of_shard(shard)).await?;
+        for (limit, one) in shards.into_iter().flatten() {
+            let sum = all.entry(limit).or_insert(LimitUse { used: 0, ..one });
+            sum.used = match one.by {
+                NODE => sum.used + one.used,
+                _ => sum.used.max(one.used),
+            };
+        }
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        let source = self.sources.fullest();
+        all.insert("waiting", taken(waiting, NODE));
+        all.insert("connections_per_source", taken(source, "fullest source"));
+        Some(all)
+    }
+}
+
+/// Those of one shard. It looks at each connection, as `status` does.
+fn of_shard(shard: &Shard) -> Vec<(&'static str, LimitUse)> {
+    let core = shard.core.borrow();
+    let load = &shard.shared.load;
+    let connections = shard.connections.borrow();
+    let queued = connections
+        .iter()
+        .filter_map(|it| it.session_state(|_, queued| queued));
+    let queued = queued.max().unwrap_or_default();
+    let of_one = core.fullest().map(|(limit, used)| {
+        let by = match limit {
+            "connect_queue" => "fullest peer",
+            _ => "fullest client",
+        };
+        (limit, LimitUse { used, by })
+    });
+    let mut all = vec![
+        ("handshakes", taken(load.handshakes(), "fullest shard")),
+        ("connections", taken(load.connections(), "fullest shard")),
+        ("transactions", taken(core.transactions(), "fullest shard")),
+        ("bindings", taken(core.bindings(), NODE)),
+        ("calls", taken(core.calls(), NODE)),
+        ("send_queue", taken(queued, "fullest connection")),
+    ];
+    all.extend(of_one);
+    all
+}
+
+fn taken(number: usize, by: &'static str) -> LimitUse {
+    let used = u64::try_from(number).unwrap_or(u64::MAX);
+    LimitUse { used, by }
+}
