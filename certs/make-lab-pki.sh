@@ -85,7 +85,7 @@ CNF
 
 ca enterprise-ca "Contoso Lab Root CA"
 ca fabrikam-ca "Fabrikam Lab Root CA"
-leaf enterprise-ca edge edge01.contoso.test sip.contoso.test
+leaf enterprise-ca edge edge01.contoso.test sip.contoso.test contoso.test
 leaf enterprise-ca fe01 fe01.contoso.test
 leaf enterprise-ca fe02 fe02.contoso.test
 leaf fabrikam-ca edge.fabrikam edge.fabrikam.test

@@ -3,7 +3,7 @@
 pub use super::topology_text::{TomlTable, TopologyText};
 
 use super::LabError;
-use super::pki::{Authority, Issued, write_file};
+use super::pki::{Authority, Issued, LeafSpec, write_file};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Site {
             .map_err(LabError::io("lab", "make a temporary directory"))?;
         let enterprise = Authority::root("Contoso Lab CA")?;
         let fabrikam = Authority::root("Fabrikam Lab CA")?;
-        let edge = enterprise.server(EDGE)?;
+        let edge = enterprise.issue(&LeafSpec::edge(EDGE, HOME))?;
         let site = Self {
             dir,
             enterprise,

@@ -2,11 +2,13 @@
 mod boundary;
 mod certificate;
 mod listeners;
+mod machine;
 mod node;
 mod outlook;
 mod peers;
 mod policy;
 mod routes;
+mod service_user;
 mod settings;
 mod vouching;
 
@@ -18,6 +20,7 @@ use outlook::PeersSeen;
 use policy::{policy, warnings};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
+pub use service_user::ServiceUser;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -29,6 +32,9 @@ pub struct CheckCommand {
     /// The control socket of the daemon that is asked what peers have shown, if not the one that the file names
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+    /// The user that the daemon runs as, who must be able to read the files (default: sipward, if root checks and there is one)
+    #[arg(long, value_name = "NAME", value_parser = ServiceUser::named)]
+    pub user: Option<ServiceUser>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -66,19 +72,22 @@ impl CheckCommand {
                     socket: self.socket,
                     config: Some(self.file.clone()),
                 };
+                let user = self.user.or_else(ServiceUser::usual);
+                let here = machine::warnings(generation.topology(), user.as_ref());
+                let warned: Vec<&Fault> = warnings(generation).chain(&here).collect();
                 let peers_seen = PeersSeen::ask(&target, generation, at);
                 if self.json {
                     let found = CheckReport {
                         file: &self.file,
                         good: true,
                         faults: &[],
-                        warnings: warnings(generation).collect(),
+                        warnings: warned,
                         forecast: generation.forecast(at),
                         peers_seen: Some(peers_seen),
                     };
                     super::write_json(&found, out)?;
                 } else {
-                    policy(generation, &peers_seen, at, out)?;
+                    policy(generation, (&warned, &peers_seen), at, out)?;
                 }
             }
             // A refused file has no policy, so neither forecast nor peers.

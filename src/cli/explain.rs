@@ -1,4 +1,5 @@
 //! `sipward explain`: why a certificate is accepted or refused, offline, or what a name of the log means.
+use super::newcomer::{Asked, Newcomer};
 use super::output::{counted, print_faults, show};
 use super::target::{Target, unexpected};
 use super::{Exit, names};
@@ -41,7 +42,8 @@ pub struct ExplainCommand {
     /// As what it is presented (default: inbound; outbound with --peer)
     #[arg(long = "as", value_name = "inbound|outbound", requires = "certificate", value_parser = direction)]
     pub direction: Option<Direction>,
-    /// The peer that is dialled (outbound; a name in `covers` too), or that the certificate should speak for (inbound)
+    /// The peer that is dialled (outbound; a name in `covers` too), or that the certificate should speak for (inbound); of one
+    /// that the file does not list, the entry that it would need is shown
     #[arg(long, value_name = "PEER", requires = "certificate")]
     pub peer: Option<String>,
     /// The listener that it is presented to (default: the first that asks for certificates); not with --peer
@@ -112,15 +114,52 @@ impl ExplainCommand {
                 self.describe(word, out)
             };
         }
-        let explanation = self.explanation(UnixTime::now()).map_err(|error| {
-            eprintln!("sipward: {error}");
-            Exit::Usage
-        })?;
+        let now = UnixTime::now();
+        let explanation = match self.explanation(now) {
+            // Its certificate is at hand, so what its entry would need can be told.
+            Err(ExplainError::UnknownPeer(name)) => return self.propose(&name, now, out),
+            other => other.map_err(|error| {
+                eprintln!("sipward: {error}");
+                Exit::Usage
+            })?,
+        };
         // Accepted, but for another peer than the operator has named, is no success for whoever asked.
         let other = self.accepted_as_another(&explanation);
         self.write(&explanation, other.as_deref(), out)?;
         // Scripts ask by the exit code: a certificate of another peer than the one in question is a no.
         accepted(explanation.is_let_in() && other.is_none())
+    }
+
+    /// What the entry would need of a server that the file does not list: refused as it is.
+    fn propose(&self, name: &str, now: UnixTime, out: &mut dyn Write) -> Result<(), Exit> {
+        let failed = |error: ExplainError| {
+            eprintln!("sipward: {error}");
+            Exit::Usage
+        };
+        let unknown = || failed(ExplainError::UnknownPeer(name.to_owned()));
+        let fqdn = DnsName::parse(name).map_err(|_| unknown())?;
+        let file = self.certificate.as_deref().ok_or_else(unknown)?;
+        let chain = read_chain(file).map_err(failed)?;
+        let generation = daemon::prepare(&self.config, now)
+            .map_err(|faults| failed(ExplainError::Topology(faults)))?;
+        let topology = generation.topology();
+        // Of a listed server that goes by another name there is nothing to propose.
+        if !topology.peers_called(fqdn.as_str()).is_empty() {
+            return Err(unknown());
+        }
+        let asked = Asked {
+            config: &self.config,
+            topology,
+            fqdn: &fqdn,
+            address: None,
+        };
+        let newcomer = Newcomer::of(&asked, &chain, now).ok_or_else(unknown)?;
+        if self.json {
+            writeln!(out, "{}", newcomer.to_json()?)?;
+        } else {
+            newcomer.show(&fqdn, &chain, out)?;
+        }
+        Err(Exit::Refused)
     }
 
     /// What the running daemon knows of a decision: what it was, and what it would be now.

@@ -21,6 +21,7 @@ pub mod limits;
 mod listing;
 pub mod log_level;
 pub mod names;
+mod newcomer;
 mod output;
 pub mod plan;
 pub mod pools;

@@ -36,6 +36,20 @@ pub fn prepare(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
     noted(path, at, crl_state::readable_directory, build)
 }
 
+/// As [`prepare`], for the file with further sections at its end.
+///
+/// # Errors
+/// Every fault at once; of the sections too.
+pub fn prepare_with(path: &Path, more: &str, at: UnixTime) -> Result<Generation, Vec<Fault>> {
+    // What is wrong with the file itself is told as if it stood alone.
+    let Ok(text) = topology::read_topology(path) else {
+        return prepare(path, at);
+    };
+    let topology = topology::load_text(&format!("{text}\n{more}"), path, at)?;
+    let build = |before: Before<'_>, topology| Generation::prepare_after(before, 1, topology, at);
+    upon(topology, crl_state::readable_directory, build)
+}
+
 /// A generation upon what the state directory holds, with notes on what is wrong there.
 fn noted(
     path: &Path,
@@ -43,7 +57,15 @@ fn noted(
     directory: impl FnOnce(&Topology) -> Option<PathBuf>,
     build: impl FnOnce(Before<'_>, Topology) -> Result<Generation, Vec<Fault>>,
 ) -> Result<Generation, Vec<Fault>> {
-    let topology = topology::load(path, at)?;
+    upon(topology::load(path, at)?, directory, build)
+}
+
+/// As [`noted`], of a topology that has been read.
+fn upon(
+    topology: Topology,
+    directory: impl FnOnce(&Topology) -> Option<PathBuf>,
+    build: impl FnOnce(Before<'_>, Topology) -> Result<Generation, Vec<Fault>>,
+) -> Result<Generation, Vec<Fault>> {
     let kept = directory(&topology).as_deref().map(crl_state::read);
     // Without a place the next start begins without what this one has proven.
     let notes = match &kept {

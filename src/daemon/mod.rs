@@ -34,7 +34,7 @@ mod warnings;
 mod watch;
 
 pub use error::DaemonError;
-pub use loading::{load, load_after, look_at, prepare};
+pub use loading::{load, load_after, look_at, prepare, prepare_with};
 pub use named_path::named_path;
 pub use node::Daemon;
 pub use plan::{ChainOutcome, Dropped, Moved, PlanEffects};

@@ -14,14 +14,10 @@ pub(super) fn log_warnings(generation: &Generation, log: &Log) {
     }
     // Not refused: a node that takes fewer connections is better than none, and the operator may know that so many never
     // come.
-    let room = DescriptorRoom::of(topology);
-    if room.is_short() {
+    if let Some(detail) = DescriptorRoom::of(topology).shortage() {
         log.record(Event::Warning {
             reason: DaemonReason::DescriptorsShort.into(),
-            detail: format!(
-                "{} descriptors are needed for limits.connections = {}, and the process may have {}: each shard takes {} connections",
-                room.wanted, room.bound, room.limit, room.connections
-            ),
+            detail,
         });
     }
     // Each CRL that was not taken, with its reason.

@@ -56,6 +56,16 @@ impl DescriptorRoom {
     pub fn is_short(&self) -> bool {
         self.connections < self.bound
     }
+
+    /// That it does, in words, and what comes of it.
+    pub fn shortage(&self) -> Option<String> {
+        self.is_short().then(|| {
+            format!(
+                "{} descriptors are needed for limits.connections = {}, and the process may have {}: each shard takes {} connections",
+                self.wanted, self.bound, self.limit, self.connections
+            )
+        })
+    }
 }
 
 /// Raises the soft limit to the hard one, which only those programs must not do that use `select`.

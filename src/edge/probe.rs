@@ -13,6 +13,7 @@ use crate::reason::{ConnectionReason, Reason};
 use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
 use crate::topology::{Accept, Direction, DnsName, PeerRef};
 use crate::trust::{Decision, Explanation, Generation, Presented, SeenChains, Verdict, explain};
+use rustls_pki_types::CertificateDer;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -39,6 +40,8 @@ pub struct ProbeAttempt {
     pub took: Duration,
     /// Why the peer's chain is refused, step by step, and what would change that.
     pub explanation: Option<Explanation>,
+    /// What the peer presented, the leaf first.
+    pub chain: Option<Arc<[CertificateDer<'static>]>>,
 }
 
 /// Which side accepted the other.
@@ -107,6 +110,7 @@ impl ProbeAttempt {
             answer: None,
             took: Duration::ZERO,
             explanation: None,
+            chain: None,
         }
     }
 }
@@ -150,6 +154,10 @@ pub async fn probe(
         };
         // The whole, the OPTIONS included: what an operator compares is how long a call would wait.
         attempt.took = clock::now().saturating_duration_since(started);
+        let decision = attempt.decision.as_ref();
+        // The verifier has noted what was presented under the id of its decision.
+        let noted = decision.and_then(|decision| seen.find(&decision.id));
+        attempt.chain = noted.map(|noted| noted.chain);
         attempt.explanation = attempt
             .decision
             .as_ref()
@@ -214,6 +222,7 @@ async fn ask(
             answer: Some(answer),
             took: Duration::ZERO,
             explanation: None,
+            chain: None,
         },
         Err(failure) => ProbeAttempt::failed(address, failure.into(), true),
     };

@@ -67,6 +67,11 @@ reasons! {
         DescriptorsShort "descriptors_short"
             check: "`detail` of the event: what is needed and what there is; sipward check FILE",
             remedy: "raise LimitNOFILE of the unit (ulimit -n), or lower limits.connections",
+        /// the user that the daemon runs as may not read a file that the topology names, or not search a directory on the way
+        /// to it
+        ClosedToService "closed_to_service"
+            check: "sipward check FILE --user NAME as root names the file or the directory; getfacl, if there are ACLs",
+            remedy: "chown or chgrp what it names, or hand keys over with LoadCredential= of the unit",
         /// a shard does not keep up with what other shards send to it
         ShardInboxFull "shard_inbox_full"
             check: "sipward status; top -H of the process",

@@ -187,10 +187,20 @@ reasons! {
         /// a local certificate or an anchor expires within 30 days
         CertificateExpiresSoon "certificate_expires_soon"
             remedy: "renew it and reload",
-        /// the local chain is the leaf alone, and its issuer is no anchor of the file: clients and peers that
-        /// lack the intermediate will refuse it
+        /// the local chain ends with a certificate whose issuer is not sent, and is no root that the file or this system
+        /// has: clients and peers that lack the intermediate will refuse it
         ChainIncomplete "chain_incomplete"
             remedy: "append the issuer's certificate to the chain, and its issuer's, without the root",
+        /// a local certificate is signed by itself: nothing vouches for it, and clients and peers will refuse it
+        CertificateSelfSigned "certificate_self_signed"
+            remedy: "have it issued by a CA that clients and peers trust",
+        /// clients may connect to the listener, but no certificate that it shows has this home domain: phones that find
+        /// the node by their SIP domain check for that name, not for the node's
+        DomainNotInCertificate "domain_not_in_certificate" (rfc "RFC 5922 §7.3")
+            remedy: "have the certificate issued with the domain as a further dNSName",
+        /// the listener's address is `[::]`, which here takes IPv6 alone, and no other listener has the port for IPv4
+        ListenerIpv6Only "listener_ipv6_only"
+            remedy: "add a [[listener]] on 0.0.0.0 with the same port, unless nobody comes over IPv4",
         /// a root or cross-certificate of a local chain is not valid, and is not needed
         ChainCertificateOver "chain_certificate_over"
             remedy: "remove it from the chain",

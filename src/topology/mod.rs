@@ -36,6 +36,7 @@ mod pem;
 mod pem_error;
 mod pin;
 mod printable;
+pub(crate) mod public_roots;
 mod quantity;
 mod references;
 mod restart_settings;
@@ -81,7 +82,7 @@ pub use model::{
 };
 pub(crate) use moment::{moment, show_moment, show_time};
 pub use named_file::NamedFile;
-pub(crate) use named_file::{LARGEST_FILE, open_regular, read_regular};
+pub(crate) use named_file::{LARGEST_FILE, closed_directory, open_regular, read_regular};
 pub(crate) use nearest::did_you_mean;
 pub(crate) use network::network;
 pub(crate) use peer_index::PeerIndex;

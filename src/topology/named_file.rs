@@ -44,6 +44,18 @@ pub(crate) fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The first directory on the way to a file that this process may not search: then nobody can tell whether the file is there.
+pub(crate) fn closed_directory(path: &Path) -> Option<&Path> {
+    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+    // From the root down; of a relative path the last is empty, and means the working directory.
+    above.reverse();
+    above.into_iter().find(|directory| {
+        // To look something up in it is to search it.
+        let inside = std::fs::metadata(directory.join("."));
+        inside.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    })
+}
+
 /// A file and a digest of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedFile {

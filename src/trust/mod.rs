@@ -47,6 +47,7 @@ pub use handshake::outbound::OutboundVerifier;
 pub use handshake::seen::{SeenChain, SeenChains, ShownChain};
 pub use names::presented_name::MatchedKind;
 pub use reason::Step;
+pub(crate) use revocation::distribution::http_uris;
 pub use revocation::ledger::Ledger;
 pub use revocation::offers::RefusedCrl;
 pub use revocation::record::RecordError;

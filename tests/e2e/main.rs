@@ -46,6 +46,8 @@ mod explain;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod first_hour;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod framing;
@@ -63,6 +65,8 @@ mod keep_alives;
 mod log;
 #[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod newcomer;
 #[cfg(test)]
 mod next_hops;
 #[cfg(test)]

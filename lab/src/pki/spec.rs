@@ -101,6 +101,14 @@ impl LeafSpec {
             ..Self::default()
         }
     }
+
+    /// As [`Self::server`], for a node that phones find by the SIP domain that it serves.
+    pub fn edge(fqdn: &str, domain: &str) -> Self {
+        Self {
+            dns: vec![fqdn.to_owned(), domain.to_owned()],
+            ..Self::server(fqdn)
+        }
+    }
 }
 
 /// What an authority's certificate shall hold; `..AuthoritySpec::named("x")` is a sound one.

@@ -19,7 +19,7 @@ pub(super) fn warnings(generation: &Generation) -> impl Iterator<Item = &Fault> 
 /// The policy of a good topology, for an operator to read.
 pub(super) fn policy(
     generation: &Generation,
-    peers_seen: &PeersSeen,
+    (warned, peers_seen): (&[&Fault], &PeersSeen),
     at: UnixTime,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -28,8 +28,7 @@ pub(super) fn policy(
     // reader of a long page looks first.
     let now = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
     let mut page = Page { out, now };
-    let warned = warnings(generation).count();
-    let (file, counted) = (topology.path().display(), counted(warned, "warning"));
+    let (file, counted) = (topology.path().display(), counted(warned.len(), "warning"));
     writeln!(page.out, "{file}: good, {counted}")?;
     node::node(topology, &mut page)?;
     node::identities(topology, &mut page)?;
@@ -42,9 +41,9 @@ pub(super) fn policy(
     settings::settings(topology, &mut page)?;
     outlook::of_the_file(&generation.forecast(at), &mut page)?;
     peers_seen.show(topology, &mut page)?;
-    if warned > 0 {
+    if !warned.is_empty() {
         page.title("Warnings")?;
-        print_faults(warnings(generation), page.out)?;
+        print_faults(warned.iter().copied(), page.out)?;
     }
     Ok(())
 }

@@ -30,6 +30,18 @@ pub(super) fn show(
     attempts.iter().try_for_each(|a| show_attempt(a, out))
 }
 
+/// One address of a server that is not listed: whether it can be reached, and what TLS came to.
+pub(super) fn show_briefly(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
+    if attempt.chain.is_none() {
+        return show_attempt(attempt, out);
+    }
+    let (address, took) = (attempt.address, attempt.took.as_millis());
+    writeln!(
+        out,
+        "\n  {address}  reached, and it shows a certificate ({took} ms)"
+    )
+}
+
 /// One address: the verdict first, then what either side showed, then why.
 fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     // In TLS 1.3 a server judges the certificate after the handshake (RFC 8446 §4.4.3), so its refusal may come late.

@@ -5,7 +5,9 @@ use super::section_names::SectionNames;
 use crate::topology::keys::Text;
 use crate::topology::keys::listener::{AcceptWord, RawListener};
 use crate::topology::network::network;
-use crate::topology::{Accept, DnsName, Identity, IdentityRef, Listener, Node, TopologyReason};
+use crate::topology::{
+    Accept, DnsName, Domain, Identity, IdentityRef, Listener, Node, TopologyReason,
+};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -43,6 +45,7 @@ pub(super) fn load_all(
         .collect();
     // Over all of them, since two listeners collide whatever else is wrong with either.
     check_addresses(&listeners, raws, loading);
+    warn_ipv6_only(&listeners, raws, loading);
     listeners
 }
 
@@ -249,6 +252,42 @@ fn check_names(
         );
         loading.add(code, listener.line, what, remedy);
     }
+    if whole && listener.accept.clients() {
+        warn_domains(listener, &shown, node, loading);
+    }
+}
+
+/// A phone that was given nothing but its address of record finds the node by DNS and checks the certificate for the domain
+/// (RFC 5922 §7.3), as DNS proves nothing; one that was given the node's name checks for that.
+fn warn_domains(
+    listener: &Listener,
+    shown: &[&Identity],
+    node: &Node,
+    loading: &mut Loading<'_, '_>,
+) {
+    let carried = |domain: &str| {
+        let mut names = shown.iter().flat_map(|identity| &identity.names);
+        names.any(|name| name.as_str() == domain)
+    };
+    // Only names: nobody finds an address by DNS.
+    let domains = node.domains.iter().filter(|domain| !domain.is_address());
+    let missing: Vec<&str> = domains
+        .map(Domain::as_str)
+        .filter(|domain| !carried(domain))
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let (names, entries) = (missing.join(", "), missing.join(", DNS:"));
+    let what = format!(
+        "listener \"{}\": no certificate that it shows carries the home domain {names}; phones that find this node by their SIP domain check for it",
+        listener.name
+    );
+    let remedy = format!(
+        "have the certificate issued with DNS:{entries} beside the node's name, or enter the node's name in each phone as its outbound proxy"
+    );
+    let code = TopologyReason::DomainNotInCertificate;
+    loading.add(code, listener.line, what, remedy);
 }
 
 /// The second `bind` would fail at the start, on a machine where nobody is watching; here it fails in
@@ -276,6 +315,39 @@ fn check_addresses(
                 loading.add(TopologyReason::DuplicateListenerAddress, line, what, remedy);
             }
         }
+    }
+}
+
+/// Elsewhere `[::]` takes IPv4 too, unless the system says otherwise; here each family has a listener of its own.
+fn warn_ipv6_only(
+    listeners: &[Option<Listener>],
+    raws: &[toml::Spanned<RawListener>],
+    loading: &mut Loading<'_, '_>,
+) {
+    // One that failed may be the one for IPv4.
+    if listeners.iter().any(Option::is_none) {
+        return;
+    }
+    let has_ipv4 = |port| {
+        let mut addresses = listeners.iter().flatten().map(|other| other.address);
+        addresses.any(|address| address.is_ipv4() && address.port() == port)
+    };
+    for (listener, raw) in listeners.iter().flatten().zip(raws) {
+        let address = listener.address;
+        if address.is_ipv4() || !address.ip().is_unspecified() || has_ipv4(address.port()) {
+            continue;
+        }
+        let text = raw.get_ref().address.as_ref();
+        let line = text.map_or(listener.line, |text| loading.line(text));
+        let what = format!(
+            "listener \"{}\" is on {address}, which takes IPv6 alone: nobody reaches it over IPv4",
+            listener.name
+        );
+        let remedy = format!(
+            "add a [[listener]] with address = \"0.0.0.0:{}\" and the same keys",
+            address.port()
+        );
+        loading.add(TopologyReason::ListenerIpv6Only, line, what, remedy);
     }
 }
 

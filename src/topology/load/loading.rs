@@ -3,7 +3,8 @@ use crate::topology::findings::{Findings, Source};
 use crate::topology::keys::Text;
 use crate::topology::nearest::did_you_mean;
 use crate::topology::{
-    DnsName, Domain, LARGEST_FILE, NameError, NamedFile, TopologyId, TopologyReason, read_regular,
+    DnsName, Domain, LARGEST_FILE, NameError, NamedFile, TopologyId, TopologyReason,
+    closed_directory, read_regular,
 };
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -124,11 +125,21 @@ impl<'a, 't> Loading<'a, 't> {
                 format!("{what} {shown} does not exist"),
                 "correct the path (a relative one starts at the topology file's directory) or put the file there",
             ),
-            Err(error) => {
-                self.unreadable(text, format!("{what} {shown} cannot be read: {error}"));
-            }
+            Err(error) => match closed_directory(&path) {
+                Some(directory) => self.closed(text, &format!("{what} {shown}"), directory),
+                None => self.unreadable(text, format!("{what} {shown} cannot be read: {error}")),
+            },
         }
         None
+    }
+    /// For what lies behind a directory that the user of this process may not search.
+    pub(super) fn closed(&mut self, at: impl Located, it: &str, directory: &Path) {
+        let shown = directory.display();
+        let what = format!("{it} cannot be reached: the directory {shown} cannot be searched");
+        let remedy = format!(
+            "let the user that sipward runs as search it: chgrp its group and chmod g+x {shown}"
+        );
+        self.add(TopologyReason::FileUnreadable, at, what, remedy);
     }
     /// For what is there and cannot be used: no permission, no regular file, too large.
     fn unreadable(&mut self, text: &Text, what: String) {

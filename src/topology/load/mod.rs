@@ -14,6 +14,7 @@ mod identity;
 mod listener;
 mod loading;
 mod node;
+mod own_chain;
 mod peer;
 mod pins;
 mod pool;

@@ -3,15 +3,15 @@ use super::loading::Loading;
 use super::peer::PeerNames;
 use super::section_names::SectionNames;
 use super::{
-    admin, boundary, covers, dns, expect, http, identity, listener, node, peer, pool, shared_fqdn,
-    succession, tokens, trust,
+    admin, boundary, covers, dns, expect, http, identity, listener, node, own_chain, peer, pool,
+    shared_fqdn, succession, tokens, trust,
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
 use crate::topology::keys::sibling::RawSibling;
 use crate::topology::{
-    Accept, CertificateFacts, Domain, Listener, LogSettings, Node, Peer, PeerIndex, PeerKind,
-    PeerName, TokenSettings, Topology, TopologyReason, TrustSet, above,
+    Accept, Domain, Listener, LogSettings, Node, Peer, PeerIndex, PeerKind, PeerName,
+    TokenSettings, Topology, TopologyReason, TrustSet, above,
 };
 use std::collections::HashSet;
 use toml::Spanned;
@@ -118,7 +118,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     };
     // The last two look at the topology as a whole, and only find something in one that is complete.
     check_clients(&topology, loading);
-    check_chains(&topology, loading);
+    own_chain::check(&topology, loading);
     succession::check(&topology, loading);
     Some(topology)
 }
@@ -250,35 +250,6 @@ fn check_trust_used(
             );
             let remedy = "name it in the `trust` of a peer or the `client_trust` of a listener, or remove it";
             loading.add(TopologyReason::TrustUnused, trust.line, what, remedy);
-        }
-    }
-}
-
-/// A chain of the leaf alone is whole only if a root has issued it.
-///
-/// Roots issue leaves in private PKIs only, whose roots are in the file; public CAs always have an intermediate.
-fn check_chains(topology: &Topology, loading: &mut Loading<'_, '_>) {
-    let anchors = topology.trusts.iter().flat_map(|set| &set.anchors);
-    let anchors: Vec<_> = anchors
-        .filter_map(|der| CertificateFacts::read(der))
-        .collect();
-    for identity in &topology.identities {
-        let pairs = std::iter::once(&identity.server).chain(&identity.client);
-        let alone = pairs
-            .filter(|pair| pair.chain.len() == 1)
-            .flat_map(|pair| &pair.chain);
-        for leaf in alone.filter_map(|der| CertificateFacts::read(der)) {
-            let mut issuers = anchors.iter().chain([&leaf]);
-            if !issuers.any(|ca| leaf.names_as_issuer(ca)) {
-                let (name, subject, issuer) = (&identity.name, &leaf.subject, &leaf.issuer);
-                let what = format!(
-                    "identity \"{name}\": the chain is \"{subject}\" alone, and its issuer \"{issuer}\" is not sent"
-                );
-                let remedy = "append the issuer's certificate to the file, and its issuer's, without the root";
-                loading
-                    .found
-                    .add(TopologyReason::ChainIncomplete, identity.line, what, remedy);
-            }
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::topology::keys::Text;
 use crate::topology::keys::trust::RawTrust;
 use crate::topology::pem::Wanted;
 use crate::topology::{
-    CrlReason, CrlSource, HeldCrl, Revocation, TopologyReason, TrustSet, read_crls,
+    CrlReason, CrlSource, HeldCrl, Revocation, TopologyReason, TrustSet, closed_directory,
+    read_crls,
 };
 use rustls_pki_types::CertificateDer;
 use std::path::Path;
@@ -169,6 +170,9 @@ fn report(
         let what = refusal.what();
         let what = format!("{label}: the CRL file {shown} cannot be used: {what} ({said})");
         loading.found.add_crl(refusal, line, what);
+    } else if let Some(directory) = closed_directory(file) {
+        let it = format!("{label}: the CRLs in {shown}");
+        loading.closed(line, &it, directory);
     } else if file.exists() {
         let what = format!("{label}: the CRLs in {shown} cannot be read: {said}");
         let remedy = "name a file or a directory that the user sipward runs as may read";

@@ -1,5 +1,5 @@
 //! A good topology with its files, and the changes to it that tests make; the tests of the running program use it too.
-use sipward_lab::pki::{Authority, LeafSpec, Usage};
+use sipward_lab::pki::{Authority, LeafSpec, Usage, self_signed};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl Lab {
         let spec = || LeafSpec {
             not_before: -DAY,
             not_after: 365 * DAY,
-            ..LeafSpec::server("edge01.contoso.test")
+            ..LeafSpec::edge("edge01.contoso.test", "contoso.test")
         };
         let leaf = |stem: &str, spec: &LeafSpec| {
             let issued = root.issue(spec).unwrap();
@@ -165,10 +165,19 @@ impl Lab {
             },
         );
         leaf(
+            "node-only",
+            &LeafSpec {
+                dns: vec!["edge01.contoso.test".to_owned()],
+                ..spec()
+            },
+        );
+        leaf(
             "only-uri",
             &LeafSpec {
                 dns: Vec::new(),
-                uris: vec!["sip:edge01.contoso.test".to_owned()],
+                uris: ["sip:edge01.contoso.test", "sip:contoso.test"]
+                    .map(str::to_owned)
+                    .to_vec(),
                 ..spec()
             },
         );
@@ -188,6 +197,7 @@ impl Lab {
             &format!("{}{}", read("edge.chain.pem"), root.certificate_pem()),
         );
         self.write_crossed_chains(root, partner);
+        self.write_broken_chains(root);
         self.write("garbage.pem", "hello\n");
         self.write(
             "broken.pem",
@@ -218,6 +228,24 @@ impl Lab {
         self.write("open.key.pem", &read("edge.key.pem"));
         self.mode("open.key.pem", 0o644);
         std::fs::create_dir(self.path("directory.pem")).unwrap();
+    }
+    /// One that signed itself; and, below a policy CA and an issuing one, chains that lack either.
+    fn write_broken_chains(&self, root: &Authority) {
+        let own = self_signed(&LeafSpec::server("edge01.contoso.test")).unwrap();
+        self.write("own.chain.pem", &own.chain_pem);
+        self.write("own.key.pem", &own.key_pem);
+        let policy = root.subordinate("Contoso Policy").unwrap();
+        let issuing = policy.subordinate("Contoso Department").unwrap();
+        let leaf = issuing
+            .issue(&LeafSpec::server("edge01.contoso.test"))
+            .unwrap();
+        let end = "-----END CERTIFICATE-----\n";
+        let certificates: Vec<&str> = leaf.chain_pem.split_inclusive(end).collect();
+        self.write("gap.chain.pem", &certificates[..2].concat());
+        self.write("gap.key.pem", &leaf.key_pem);
+        // The whole hierarchy in one file, as CAs hand it out.
+        let anchors = [root, &policy].map(Authority::certificate_pem).concat();
+        self.write("bundle.pem", &anchors);
     }
     /// A leaf below an issuing CA, with certificates behind them that are over.
     fn write_crossed_chains(&self, root: &Authority, partner: &Authority) {

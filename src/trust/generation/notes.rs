@@ -137,4 +137,65 @@ fn note_uncovered(
             notes.push(fault(set, topology, code, &what, remedy));
         }
     }
+    note_own_chains(set, topology, (authorities, covered), notes);
+}
+
+/// Notes each CA of a chain of ours that leads to this set and that no CRL is of. The CAs between the anchors and a leaf come
+/// with who shows them, so that nothing else in the file names them; and those above this node's own certificate are, in
+/// nearly every site, those above its home servers' too.
+fn note_own_chains(
+    set: &TrustSet,
+    topology: &Topology,
+    (authorities, mut covered): (&[Certificate<'_>], HashSet<NameKey>),
+    notes: &mut Vec<Fault>,
+) {
+    let roots = authorities
+        .iter()
+        .filter(|ca| set.partial_chain || ca.is_self_issued());
+    let roots: HashSet<&NameKey> = roots.map(Certificate::subject).collect();
+    for identity in topology.identities() {
+        let chain = identity.server.chain.iter();
+        let sent: Vec<_> = chain
+            .filter_map(|der| Certificate::parse(der).ok())
+            .collect();
+        let way = way_up(&sent, authorities, &roots);
+        // With the scope `leaf` the CAs themselves are not looked up.
+        let judged = match set.scope {
+            RevocationScope::Chain => way.len(),
+            RevocationScope::Leaf => 1,
+        };
+        for certificate in way.into_iter().take(judged) {
+            if covered.insert(certificate.issuer().clone()) {
+                let issuer = certificate.read().issuer().to_string();
+                let what = format!(
+                    "no CRL of {issuer}, which issued {} of the chain of identity \"{}\": whoever has the like is refused (crl_missing)",
+                    certificate.text(),
+                    identity.name
+                );
+                let remedy = "name this CA's CRL in crls; if it publishes none for its issuing CAs, set scope = \"leaf\"";
+                let code = TrustSetReason::CrlAbsent;
+                notes.push(fault(set, topology, code, &what, remedy));
+            }
+        }
+    }
+}
+
+/// The certificates from the leaf up to one that an anchor issued, by their names; empty when they lead to no anchor.
+fn way_up<'c, 'd>(
+    sent: &'c [Certificate<'d>],
+    authorities: &'c [Certificate<'d>],
+    roots: &HashSet<&NameKey>,
+) -> Vec<&'c Certificate<'d>> {
+    let mut way: Vec<&Certificate<'d>> = sent.first().into_iter().collect();
+    while let Some(last) = way.last() {
+        if roots.contains(last.issuer()) {
+            return way;
+        }
+        let issuers = sent.iter().chain(authorities);
+        let mut issuers = issuers.filter(|ca| ca.subject() == last.issuer());
+        let above = issuers.find(|ca| way.iter().all(|below| below.digest() != ca.digest()));
+        let Some(above) = above else { break };
+        way.push(above);
+    }
+    Vec::new()
 }

@@ -167,6 +167,7 @@ runs![
     crate::crl_state::what_is_damaged_in_the_state_directory_is_told_and_never_in_the_way,
     crate::drain::clients_are_let_go_for_maintenance_while_dialogs_go_on,
     crate::crl_state::what_was_fetched_outlives_the_process_and_a_file_that_was_taken_away,
+    crate::first_hour::what_the_daemons_user_cannot_read_is_told_to_who_can,
     crate::framing::a_head_and_a_body_that_trickle_in_each_end_at_their_deadline,
     crate::framing::what_cannot_be_framed_is_answered_400_and_the_connection_closed,
     crate::handshakes::a_flood_of_every_kind_of_bad_handshake_is_counted_to_the_last_one,

@@ -1,0 +1,169 @@
+//! Who would vouch for a server that is not listed yet: an anchor of the file, a certificate that was sent, or a public root.
+use crate::topology::{CertificateFacts, Topology, public_roots};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use rustls_pki_types::CertificateDer;
+use serde::Serialize;
+
+/// Who would vouch.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub(super) enum Issuer {
+    /// A trust set of the file does already.
+    Listed {
+        /// Its name.
+        set: String,
+    },
+    /// A certificate that has to be put into a file of anchors.
+    New {
+        /// Where it was found.
+        source: Source,
+        /// Its subject.
+        subject: String,
+        /// SHA-256 of it, in hex.
+        sha256: String,
+        /// The certificate.
+        pem: String,
+    },
+    /// Nobody here has its certificate.
+    Unknown {
+        /// The issuer, as the last certificate names it.
+        name: String,
+    },
+}
+
+/// Where the certificate of the new anchor was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Source {
+    /// The server sent its root along.
+    SentRoot,
+    /// This system has it among the public roots.
+    PublicRoot,
+    /// The server sent a CA, but not the root above it.
+    SentAuthority,
+}
+
+impl Issuer {
+    /// By the names in the chain; whether signatures hold is judged with the sections.
+    pub(super) fn of(
+        topology: &Topology,
+        facts: &[CertificateFacts],
+        chain: &[CertificateDer<'static>],
+    ) -> Self {
+        let way = way_up(facts);
+        let Some((at, top)) = way.last().and_then(|at| Some((*at, facts.get(*at)?))) else {
+            return Self::Unknown {
+                name: String::new(),
+            };
+        };
+        for set in topology.trusts() {
+            let mut anchors = set
+                .anchors
+                .iter()
+                .filter_map(|der| CertificateFacts::read(der));
+            let vouches = |anchor: CertificateFacts| {
+                top.names_as_issuer(&anchor)
+                    && (set.partial_chain || anchor.names_as_issuer(&anchor))
+            };
+            if anchors.any(vouches) {
+                return Self::Listed {
+                    set: set.name.clone(),
+                };
+            }
+        }
+        let sent = chain.get(at);
+        if top.names_as_issuer(top)
+            && let Some(der) = sent
+        {
+            return Self::new(Source::SentRoot, der);
+        }
+        if let Some(der) = public_roots::root_of(top) {
+            return Self::new(Source::PublicRoot, &der);
+        }
+        match sent.filter(|_| at > 0) {
+            Some(der) => Self::new(Source::SentAuthority, der),
+            None => Self::Unknown {
+                name: top.issuer.clone(),
+            },
+        }
+    }
+
+    fn new(source: Source, der: &CertificateDer<'_>) -> Self {
+        let subject = CertificateFacts::read(der).map_or_else(String::new, |facts| facts.subject);
+        Self::New {
+            source,
+            subject,
+            sha256: crate::trust::fingerprint(der),
+            pem: pem(der),
+        }
+    }
+
+    /// What the file of anchors would hold, if one is needed.
+    pub(super) fn pem(&self) -> Option<&str> {
+        match self {
+            Self::New { pem, .. } => Some(pem),
+            Self::Listed { .. } | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// The positions of the certificates from the leaf up, each issued by the next, by their names.
+pub(super) fn way_up(facts: &[CertificateFacts]) -> Vec<usize> {
+    let mut way = Vec::new();
+    let mut next = (!facts.is_empty()).then_some(0);
+    while let Some(at) = next {
+        way.push(at);
+        let below = facts.get(at);
+        next = below.and_then(|below| {
+            let above = facts.iter().enumerate();
+            let mut above = above.filter(|(at, ca)| !way.contains(at) && below.names_as_issuer(ca));
+            above.next().map(|(at, _)| at)
+        });
+    }
+    way
+}
+
+/// RFC 7468 §2.
+fn pem(der: &CertificateDer<'_>) -> String {
+    let body = BASE64_STANDARD.encode(der);
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        text.push_str(line);
+        text.push('\n');
+        rest = after;
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::certificates_in;
+    use sipward_lab::pki::{Authority, LeafSpec};
+
+    #[test]
+    fn the_way_up_follows_names_and_ends() {
+        let root = Authority::root("Root").unwrap();
+        let issuing = root.subordinate("Issuing").unwrap();
+        let leaf = issuing.issue(&LeafSpec::server("a.test")).unwrap();
+        let read = |der: &CertificateDer<'_>| CertificateFacts::read(der).unwrap();
+        let facts: Vec<_> = [&leaf.chain[0], root.certificate(), &leaf.chain[1]]
+            .map(read)
+            .into();
+        assert_eq!(way_up(&facts), [0, 2, 1]);
+        assert_eq!(way_up(&facts[..2]), [0]);
+        assert_eq!(way_up(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_printed_is_the_certificate() {
+        let root = Authority::root("Root").unwrap();
+        let text = pem(root.certificate());
+        assert_eq!(text, root.certificate_pem());
+        let read = certificates_in(text.as_bytes()).unwrap();
+        assert_eq!(&read[0], root.certificate());
+    }
+}
