@@ -114,7 +114,6 @@ fn run(phase: &str, old: &Path, new: &Path) -> Outcome<u64> {
                     socket: None,
                     config: None,
                 },
-                user: None,
                 json: false,
             };
             // Partners are removed: that is harmful.
