@@ -116,7 +116,7 @@ impl ExplainCommand {
         }
         let now = UnixTime::now();
         let explanation = match self.explanation(now) {
-            // Its certificate is at hand, so what its entry would need can be told.
+            // Its certificate is at hand, so what its entry would need can be shown.
             Err(ExplainError::UnknownPeer(name)) => return self.propose(&name, now, out),
             other => other.map_err(|error| {
                 eprintln!("sipward: {error}");
@@ -137,8 +137,10 @@ impl ExplainCommand {
             Exit::Usage
         };
         let unknown = || failed(ExplainError::UnknownPeer(name.to_owned()));
+        // An entry has the form of a host name; what has not is a slip.
         let fqdn = DnsName::parse(name).map_err(|_| unknown())?;
         let file = self.certificate.as_deref().ok_or_else(unknown)?;
+        // As sent by the partner: with the CA behind the leaf more can be proposed.
         let chain = read_chain(file).map_err(failed)?;
         let generation = daemon::prepare(&self.config, now)
             .map_err(|faults| failed(ExplainError::Topology(faults)))?;

@@ -1,5 +1,7 @@
 //! `sipward probe`: the handshake that the daemon would make with a peer, and an OPTIONS, shown address by address; of a
 //! server that the file does not list, the entry that it would need.
+mod attempts;
+mod error;
 mod json;
 mod page;
 mod stranger;
@@ -7,14 +9,15 @@ mod stranger;
 use super::Exit;
 use super::output::listed;
 use crate::daemon;
-use crate::edge::{ProbeAttempt, ProbeVerdict, probe};
-use crate::topology::{DnsName, Fault, NameError, PeerRef};
-use crate::trust::Generation;
+use crate::topology::DnsName;
+use attempts::{is_good, try_addresses};
+use error::ProbeError;
 use rustls_pki_types::UnixTime;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use stranger::Stranger;
 
 /// What `sipward probe` is asked.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,35 +40,6 @@ pub struct ProbeCommand {
     pub json: bool,
 }
 
-/// Why a peer cannot be probed; exit code 2, so that it is never taken for its fault.
-#[derive(Debug, thiserror::Error)]
-enum ProbeError {
-    /// The topology has faults.
-    #[error("the topology cannot be used (--config FILE names another):\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Topology(Vec<Fault>),
-    /// What was written is no name.
-    #[error(
-        "{0}: neither a [[peer]] of the topology nor a host name: {1}; sipward probe NAME --address ADDRESS:PORT dials an address"
-    )]
-    NoName(String, NameError),
-    /// The entry says where the peer is.
-    #[error(
-        "{0} is a [[peer]] of the topology, whose keys say where to dial: leave port and --address out"
-    )]
-    Listed(String),
-    /// It is the name that certificates are held against, and the entries have names of their own.
-    #[error("{0} is the fqdn of {1}: name one of them")]
-    Fqdn(String, String),
-    /// A server that is not listed cannot be looked for.
-    #[error("{0} is in no [[peer]], and an entry for it would not be good:\n{shown}", shown = .1.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    NoEntry(String, Vec<Fault>),
-    /// Nobody knows where it is.
-    #[error(
-        "{0} is in no [[peer]], and DNS has no address for it; --address ADDRESS:PORT names one"
-    )]
-    NoAddress(String),
-}
-
 impl ProbeCommand {
     /// Probes and writes what came of it to `out`.
     ///
@@ -74,26 +48,37 @@ impl ProbeCommand {
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Exit> {
         // An expectation that fails is no reason not to look.
         let generation = daemon::prepare(&self.config, UnixTime::now());
-        let generation = generation.map_err(|faults| usage(ProbeError::Topology(faults)))?;
+        let generation = generation.map_err(|faults| ProbeError::Topology(faults).print())?;
         let generation = Arc::new(generation);
         let topology = generation.topology();
         // As in the topology: names are kept in lower case without a trailing dot.
         let (host, port) = split_port(&self.peer);
         let name = DnsName::parse(host)
-            .map_err(|why| usage(ProbeError::NoName(self.peer.clone(), why)))?;
+            .map_err(|why| ProbeError::NoName(self.peer.clone(), why).print())?;
+        // Whoever is in the file is dialled as the file says; the rest of the arguments is for everybody else.
         let Some((peer, covered)) = topology.peer_or_covered(name.clone()) else {
+            // Several entries may share an fqdn, and each is then known by its own name.
             let entries = topology.peers_called(name.as_str());
             if !entries.is_empty() {
                 let names = listed(entries.iter().map(|peer| &topology.peer(*peer).name));
-                return Err(usage(ProbeError::Fqdn(host.to_owned(), names)));
+                return Err(ProbeError::Fqdn(host.to_owned(), names).print());
             }
-            return stranger::probe(self, (&name, port), topology, out);
+            let stranger = Stranger {
+                fqdn: &name,
+                address: self.dialled(host, port),
+                config: &self.config,
+                timeout: self.timeout(),
+                json: self.json,
+            };
+            return stranger.probe(topology, out);
         };
+        // Another address than the daemon dials would prove nothing about the daemon.
         if port.is_some() || self.address.is_some() {
-            return Err(usage(ProbeError::Listed(host.to_owned())));
+            return Err(ProbeError::Listed(host.to_owned()).print());
         }
         let name = covered;
-        let attempts = self.try_addresses(&generation, (peer, name.as_ref()))?;
+        let attempts = try_addresses(&generation, (peer, name.as_ref()), self.timeout())?;
+        // What the page names it by.
         let entry = topology.peer(peer);
         // With windows another identity may be shown tomorrow; the page names the one of this attempt.
         let shown = topology.identity_at(entry.identity, UnixTime::now());
@@ -110,38 +95,28 @@ impl ProbeCommand {
         }
         if good { Ok(()) } else { Err(Exit::Refused) }
     }
-}
 
-impl ProbeCommand {
-    /// The handshakes, one after the other.
-    fn try_addresses(
-        &self,
-        generation: &Arc<Generation>,
-        peer: (PeerRef, Option<&DnsName>),
-    ) -> Result<Vec<ProbeAttempt>, Exit> {
-        let internal = |error: &dyn std::fmt::Display| {
-            eprintln!("sipward: {error}");
-            Exit::Internal
-        };
-        // One thread: addresses are tried one after the other, so that the page reads in the order of the attempts.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| internal(&e))?;
-        let timeout = Duration::from_secs(self.timeout);
-        runtime
-            .block_on(probe(generation, peer, timeout))
-            .map_err(|e| internal(&e))
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
     }
-}
 
-fn usage(error: ProbeError) -> Exit {
-    eprintln!("sipward: {error}");
-    Exit::Usage
+    /// Where a server is dialled that has no entry, as its `address` would name it; `None`: DNS is asked, as it would be for an
+    /// entry without the key.
+    fn dialled(&self, host: &str, port: Option<u16>) -> Option<String> {
+        match (&self.address, port) {
+            // The port may stand with either.
+            (Some(address), Some(port)) if !address.contains(':') => {
+                Some(format!("{address}:{port}"))
+            }
+            (Some(address), _) => Some(address.clone()),
+            (None, port) => port.map(|port| format!("{host}:{port}")),
+        }
+    }
 }
 
 /// `name:port`; what is behind the last colon is a port if it looks like one.
 fn split_port(text: &str) -> (&str, Option<u16>) {
+    // Names have no colon.
     let split = text.rsplit_once(':');
     let split = split.and_then(|(host, port)| Some((host, port.parse().ok()?)));
     // An IPv6 address has colons, too, and is no name.
@@ -149,9 +124,4 @@ fn split_port(text: &str) -> (&str, Option<u16>) {
         Some((host, port)) => (host, Some(port)),
         None => (text, None),
     }
-}
-
-/// All addresses must work: the daemon may use any of them.
-fn is_good(attempts: &[ProbeAttempt]) -> bool {
-    !attempts.is_empty() && attempts.iter().all(|a| a.verdict == ProbeVerdict::Good)
 }

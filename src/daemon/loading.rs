@@ -41,7 +41,7 @@ pub fn prepare(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
 /// # Errors
 /// Every fault at once; of the sections too.
 pub fn prepare_with(path: &Path, more: &str, at: UnixTime) -> Result<Generation, Vec<Fault>> {
-    // What is wrong with the file itself is told as if it stood alone.
+    // What is wrong with the file itself is reported as if it stood alone.
     let Ok(text) = topology::read_topology(path) else {
         return prepare(path, at);
     };

@@ -58,6 +58,7 @@ impl DescriptorRoom {
     }
 
     /// That it does, in words, and what comes of it.
+    // For the log of the start and for `check`, which are to say the same.
     pub fn shortage(&self) -> Option<String> {
         self.is_short().then(|| {
             format!(

@@ -41,6 +41,7 @@ pub struct ProbeAttempt {
     /// Why the peer's chain is refused, step by step, and what would change that.
     pub explanation: Option<Explanation>,
     /// What the peer presented, the leaf first.
+    // Of a server that is not listed yet, its entry is made from it.
     pub chain: Option<Arc<[CertificateDer<'static>]>>,
 }
 

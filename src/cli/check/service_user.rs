@@ -1,4 +1,8 @@
 //! Whether the user that the daemon runs as may read what the file names: `check` is mostly run by root, who may read all.
+//!
+//! The usual first failure of a service: everything was tried as root, keys have mode 0600 and belong to root, and the unit runs
+//! the daemon as a user of its own. Only permission bits are looked at. An ACL may permit more, which is why this is never
+//! more than a warning; users that only LDAP knows cannot be named.
 use crate::topology::Topology;
 use rustix::process::geteuid;
 use std::collections::BTreeMap;
@@ -12,6 +16,7 @@ const USUAL: &str = "sipward";
 /// Who will serve the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceUser {
+    /// For messages.
     name: String,
     uid: u32,
     /// Its own group first.
@@ -26,6 +31,7 @@ pub(super) struct ClosedFile {
 
 /// Bits of a mode, in the place of those of others.
 const READ: u32 = 4;
+/// Of a directory.
 const SEARCH: u32 = 1;
 
 impl ServiceUser {
@@ -34,6 +40,7 @@ impl ServiceUser {
     /// # Errors
     /// There is none of this name in /etc/passwd.
     pub fn named(name: &str) -> Result<Self, String> {
+        // Without the files there is no user; that they cannot be read is no other case.
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         Self::in_files(name, &read("/etc/passwd"), &read("/etc/group"))
             .ok_or_else(|| format!("/etc/passwd has no user {name}"))
@@ -53,7 +60,9 @@ impl ServiceUser {
         let mut users = passwd.lines().map(fields);
         let user = users.find(|user| user.first().is_some_and(|first| first == name))?;
         let uid = user.get(2)?.parse().ok()?;
+        // The group of the user itself counts whether or not it lists the user.
         let mut groups = vec![user.get(3)?.parse().ok()?];
+        // The fourth field lists the further members (group(5)).
         for group in group.lines().map(fields) {
             let members = group.get(3).map_or("", String::as_str);
             if members.split(',').any(|member| member == name)
@@ -71,9 +80,11 @@ impl ServiceUser {
 
     /// What the topology names and the user may not read: each directory and each file once.
     pub(super) fn closed_files(&self, topology: &Topology) -> Vec<ClosedFile> {
+        // The topology itself is among them; CRLs are not, since they are read again later.
         let files = topology.files().iter().map(|file| file.path().to_owned());
         let sets = topology.trusts().iter();
         let crls = sets.flat_map(|set| set.crl_sources.iter().map(|source| source.path.clone()));
+        // Sorted, so that the report is the same each time.
         let mut directories: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
         let mut closed = BTreeMap::new();
         for file in files.chain(crls) {
@@ -87,6 +98,7 @@ impl ServiceUser {
         }
         let name = &self.name;
         let mut found = Vec::new();
+        // One line for a directory, however much is behind it: one command opens it.
         for (directory, behind) in directories {
             let first = behind.first().map(|file| file.display().to_string());
             let what = format!(
@@ -98,6 +110,7 @@ impl ServiceUser {
             let remedy = format!("chgrp {name} {0} && chmod g+x {0}", directory.display());
             found.push(ClosedFile { what, remedy });
         }
+        // Each file by itself: whose they are may differ, and keys should not be opened in bulk.
         for file in closed.into_keys() {
             let shown = file.display();
             let what = format!("user {name} cannot read {shown} ({})", owner(&file));
@@ -113,10 +126,12 @@ impl ServiceUser {
     /// known to be closed.
     fn hindrance(&self, file: &Path) -> Option<(PathBuf, u32)> {
         // Links are followed: both the way that is written and the one that it leads to must be open.
+        // Relative ones are relative to the topology, whose path may be relative too.
         let written = std::path::absolute(file).ok()?;
         let real = std::fs::canonicalize(file).ok()?;
         for path in [&written, &real] {
             let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+            // From the root down: the first that is shut is the one to open.
             above.reverse();
             let shut = above
                 .into_iter()
@@ -128,10 +143,12 @@ impl ServiceUser {
         if self.lacks(&real, READ) {
             return Some((real, READ));
         }
+        // A directory of CRLs is listed and then searched.
         let is_directory = std::fs::metadata(&real).is_ok_and(|data| data.is_dir());
         (is_directory && self.lacks(&real, SEARCH)).then_some((real, SEARCH))
     }
 
+    /// What cannot be looked at is not known to be shut.
     fn lacks(&self, path: &Path, wanted: u32) -> bool {
         std::fs::metadata(path).is_ok_and(|data| !self.may(&data, wanted))
     }
@@ -149,6 +166,7 @@ impl ServiceUser {
     }
 }
 
+/// By numbers: names of users would have to be looked up, and `ls -n` shows the same.
 fn owner(path: &Path) -> String {
     std::fs::metadata(path).map_or_else(
         |error| error.to_string(),

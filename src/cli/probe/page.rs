@@ -32,9 +32,11 @@ pub(super) fn show(
 
 /// One address of a server that is not listed: whether it can be reached, and what TLS came to.
 pub(super) fn show_briefly(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
+    // Nothing to propose from: then all that is known of the failure is shown.
     if attempt.chain.is_none() {
         return show_attempt(attempt, out);
     }
+    // That it is refused is no news; the proposal has what follows from its chain.
     let (address, took) = (attempt.address, attempt.took.as_millis());
     writeln!(
         out,

@@ -140,7 +140,7 @@ fn note_uncovered(
     note_own_chains(set, topology, (authorities, covered), notes);
 }
 
-/// Notes each CA of a chain of ours that leads to this set and that no CRL is of. The CAs between the anchors and a leaf come
+/// Notes each CA of a local chain that leads to this set and that no CRL is of. The CAs between the anchors and a leaf come
 /// with who shows them, so that nothing else in the file names them; and those above this node's own certificate are, in
 /// nearly every site, those above its home servers' too.
 fn note_own_chains(

@@ -5,9 +5,12 @@ use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 
 /// Who would vouch.
+///
+/// In the order in which they are looked for: an anchor that the file has already needs nothing new and is trusted for a
+/// reason; what is sent along is at hand; a public root is the same everywhere.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub(super) enum Issuer {
+pub(super) enum Voucher {
     /// A trust set of the file does already.
     Listed {
         /// Its name.
@@ -16,7 +19,7 @@ pub(super) enum Issuer {
     /// A certificate that has to be put into a file of anchors.
     New {
         /// Where it was found.
-        source: Source,
+        source: AnchorSource,
         /// Its subject.
         subject: String,
         /// SHA-256 of it, in hex.
@@ -32,9 +35,11 @@ pub(super) enum Issuer {
 }
 
 /// Where the certificate of the new anchor was found.
+///
+/// None of these proves it: a false server sends a false root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Source {
+pub(super) enum AnchorSource {
     /// The server sent its root along.
     SentRoot,
     /// This system has it among the public roots.
@@ -43,24 +48,27 @@ pub(super) enum Source {
     SentAuthority,
 }
 
-impl Issuer {
+impl Voucher {
     /// By the names in the chain; whether signatures hold is judged with the sections.
     pub(super) fn of(
         topology: &Topology,
         facts: &[CertificateFacts],
         chain: &[CertificateDer<'static>],
     ) -> Self {
+        // The last certificate of the path is the one whose issuer is in question.
         let way = way_up(facts);
         let Some((at, top)) = way.last().and_then(|at| Some((*at, facts.get(*at)?))) else {
             return Self::Unknown {
                 name: String::new(),
             };
         };
+        // An entry may name a set that is there. That several partners share one is the operator's decision; the page names it.
         for set in topology.trusts() {
             let mut anchors = set
                 .anchors
                 .iter()
                 .filter_map(|der| CertificateFacts::read(der));
+            // A CA below a root vouches for nobody unless the set has partial_chain.
             let vouches = |anchor: CertificateFacts| {
                 top.names_as_issuer(&anchor)
                     && (set.partial_chain || anchor.names_as_issuer(&anchor))
@@ -71,24 +79,27 @@ impl Issuer {
                 };
             }
         }
+        // A server need not send its root (RFC 8446 §4.4.2), and most do not.
         let sent = chain.get(at);
         if top.names_as_issuer(top)
             && let Some(der) = sent
         {
-            return Self::new(Source::SentRoot, der);
+            return Self::new(AnchorSource::SentRoot, der);
         }
+        // A name proves nothing, but a false root makes the trial fail, and this page says so.
         if let Some(der) = public_roots::root_of(top) {
-            return Self::new(Source::PublicRoot, &der);
+            return Self::new(AnchorSource::PublicRoot, &der);
         }
+        // A CA without its root serves with partial_chain; the leaf itself never does.
         match sent.filter(|_| at > 0) {
-            Some(der) => Self::new(Source::SentAuthority, der),
+            Some(der) => Self::new(AnchorSource::SentAuthority, der),
             None => Self::Unknown {
                 name: top.issuer.clone(),
             },
         }
     }
 
-    fn new(source: Source, der: &CertificateDer<'_>) -> Self {
+    fn new(source: AnchorSource, der: &CertificateDer<'_>) -> Self {
         let subject = CertificateFacts::read(der).map_or_else(String::new, |facts| facts.subject);
         Self::New {
             source,
@@ -109,6 +120,7 @@ impl Issuer {
 
 /// The positions of the certificates from the leaf up, each issued by the next, by their names.
 pub(super) fn way_up(facts: &[CertificateFacts]) -> Vec<usize> {
+    // Each certificate counts once, so that two that name each other end it.
     let mut way = Vec::new();
     let mut next = (!facts.is_empty()).then_some(0);
     while let Some(at) = next {
@@ -123,7 +135,7 @@ pub(super) fn way_up(facts: &[CertificateFacts]) -> Vec<usize> {
     way
 }
 
-/// RFC 7468 §2.
+/// As PEM (RFC 7468 §2), which is what a file of anchors holds and what people can send by mail.
 fn pem(der: &CertificateDer<'_>) -> String {
     let body = BASE64_STANDARD.encode(der);
     let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();

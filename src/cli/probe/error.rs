@@ -1,0 +1,42 @@
+//! Why a peer cannot be probed.
+//!
+//! None of these says anything about the peer: that would be a verdict, with an exit code of its own.
+use crate::cli::Exit;
+use crate::topology::{Fault, NameError};
+
+/// Why a peer cannot be probed; exit code 2, so that it is never taken for its fault.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProbeError {
+    /// The topology has faults.
+    #[error("the topology cannot be used (--config FILE names another):\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Topology(Vec<Fault>),
+    /// What was written is no name.
+    #[error(
+        "{0}: neither a [[peer]] of the topology nor a host name: {1}; sipward probe NAME --address ADDRESS:PORT dials an address"
+    )]
+    NoName(String, NameError),
+    /// The entry says where the peer is.
+    #[error(
+        "{0} is a [[peer]] of the topology, whose keys say where to dial: leave port and --address out"
+    )]
+    Listed(String),
+    /// It is the name that certificates are held against, and the entries have names of their own.
+    #[error("{0} is the fqdn of {1}: name one of them")]
+    Fqdn(String, String),
+    /// A server that is not listed cannot be looked for.
+    #[error("{0} is in no [[peer]], and an entry for it would not be good:\n{shown}", shown = .1.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    NoEntry(String, Vec<Fault>),
+    /// Nobody knows where it is.
+    #[error(
+        "{0} is in no [[peer]], and DNS has no address for it; --address ADDRESS:PORT names one"
+    )]
+    NoAddress(String),
+}
+
+impl ProbeError {
+    /// Prints it, and returns the exit code of a question that cannot be asked.
+    pub(super) fn print(&self) -> Exit {
+        eprintln!("sipward: {self}");
+        Exit::Usage
+    }
+}
