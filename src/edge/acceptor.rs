@@ -149,6 +149,9 @@ impl Reception {
         if !from_balancer && self.denials.refuses_address(source) {
             return self.refuse(remote, listener, ConnectionReason::Denied);
         }
+        if !from_balancer && !self.may_begin(source, limits.connects_per_source) {
+            return self.refuse(remote, listener, ConnectionReason::TooManyConnects);
+        }
         let most = limits.connections_per_source;
         if !from_balancer && !admission.set_source(&self.sources, source, most) {
             return self.refuse(remote, listener, ConnectionReason::TooManyFromSource);

@@ -6,6 +6,8 @@ use super::handshake_socket::is_gone;
 use super::keep_alive::KeepAlive;
 use super::layer::TlsOrPlain;
 use super::opened::Opened;
+use super::pause::Pause;
+use super::rate::MessageRate;
 use super::session::{Fill, Session};
 use super::signal::Signal;
 use super::unconfirmed::{PING, Unconfirmed};
@@ -82,6 +84,10 @@ pub(super) struct Connection {
     pub(super) unconfirmed: RefCell<Option<Box<Unconfirmed>>>,
     /// The pings that this node sends, where the topology asks for them.
     pub(super) keep_alive: KeepAlive,
+    /// How many messages it has sent in a time.
+    pub(super) rate: MessageRate,
+    /// While its remote side sends too much.
+    pub(super) pause: Pause,
 }
 
 /// A finished handshake: what a connection begins with.
@@ -198,6 +204,8 @@ impl Connection {
             partial: Cell::new(None),
             unconfirmed: RefCell::new(established.unconfirmed),
             keep_alive,
+            rate: MessageRate::new(now),
+            pause: Pause::default(),
         }
     }
 
@@ -368,7 +376,9 @@ impl Connection {
             {
                 return Poll::Ready(ready.map_or(Woken::Broken, |()| Woken::Writable));
             }
-            if let Poll::Ready(ready) = self.tcp.poll_read_ready(context) {
+            if !self.pause.is_on()
+                && let Poll::Ready(ready) = self.tcp.poll_read_ready(context)
+            {
                 return Poll::Ready(ready.map_or(Woken::Broken, |()| Woken::Readable));
             }
             sleep.as_mut().poll(context).map(|()| Woken::Due)

@@ -18,6 +18,8 @@ pub(super) enum Due {
     Nudge,
     /// The server has been silent for long enough: its silence counts as content with this node's certificate.
     Confirm,
+    /// A pause in reading has ended.
+    Resume,
     /// The connection must end.
     End(Ending),
 }
@@ -33,6 +35,9 @@ impl Connection {
                 since + LAST_BYTES,
                 Due::End(Ending::remote(ConnectionReason::IoError)),
             );
+        }
+        if let Some(next) = self.pause.next() {
+            visit(next, Due::Resume);
         }
         if let Some(next) = self.keep_alive.next() {
             visit(next, Due::KeepAlive);

@@ -151,6 +151,9 @@ impl Guest {
         if reception.denials.refuses_address(source) {
             return Err(HandshakeFailure::refused(ConnectionReason::Denied));
         }
+        if !reception.may_begin(source, reception.rules.load().limits.connects_per_source) {
+            return Err(HandshakeFailure::refused(ConnectionReason::TooManyConnects));
+        }
         if !self.admission.set_source(&reception.sources, source, most) {
             return Err(HandshakeFailure::refused(
                 ConnectionReason::TooManyFromSource,

@@ -14,6 +14,11 @@ pub(super) const INBOX: usize = 16_384;
 /// Work that is done on a shard's thread.
 pub(super) type Work<S> = Box<dyn FnOnce(&Rc<S>) + Send>;
 
+/// Questions waiting for one shard: messages that it may know nothing of. They have a queue of their own, so that answers
+/// that somebody waits for never stand behind what a stranger makes up, and a short one: what finds no room is lost, as on a
+/// lossy path.
+pub(super) const QUESTIONS: usize = 1_024;
+
 /// Connections on their way to one shard: each has a hello that the shard is to answer, and there are few of those at a time.
 pub(super) const ARRIVALS: usize = 64;
 
@@ -27,7 +32,7 @@ pub(super) enum ShardMessage<S> {
         branch: Option<BranchKey>,
         from: u8,
     },
-    /// A message whose transaction this shard may hold.
+    /// A message that this shard waits for: a response to a request of its own, or a request of a client whose leg it has.
     Message {
         origin: Box<Origin>,
         bytes: Box<[u8]>,
@@ -65,6 +70,26 @@ pub(super) struct Accepted {
 
 /// The sending ends of all shards.
 pub(super) struct Inboxes<S>(pub(super) Vec<mpsc::Sender<ShardMessage<S>>>);
+
+/// A message whose transaction the shard may hold, or may not.
+pub(super) struct CrossQuestion {
+    /// Who has sent it, and how many shards have been asked.
+    pub(super) origin: Box<Origin>,
+    pub(super) bytes: Box<[u8]>,
+}
+
+/// The sending ends of all shards' questions.
+pub(super) struct Questions(pub(super) Vec<mpsc::Sender<CrossQuestion>>);
+
+impl Questions {
+    /// Asks, if there is room.
+    pub(super) fn ask(&self, shard: u8, question: CrossQuestion) {
+        if let Some(queue) = self.0.get(usize::from(shard)) {
+            // Its sender repeats it, or ends its transaction.
+            let _ = queue.try_send(question);
+        }
+    }
+}
 
 impl<S> Inboxes<S> {
     /// Queues a message without waiting, since the sender is another shard, which must not stand still with it. Returns whether there was room.

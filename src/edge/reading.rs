@@ -86,6 +86,8 @@ impl Reader {
         loop {
             match turn {
                 Turn::End(ending) => return ending,
+                // More waits in the socket, and stays there.
+                Turn::Again if connection.pause.is_on() => {}
                 Turn::Again => {
                     // More waits in the socket. What was written so far is flushed behind the tasks that run meanwhile.
                     tokio::task::yield_now().await;
@@ -142,6 +144,7 @@ impl Reader {
             match due {
                 Due::End(ending) => return Some(ending),
                 Due::Confirm => shard.confirm(connection),
+                Due::Resume => shard.resume(connection, now),
                 Due::Nudge => {
                     connection.nudged.set(now);
                     shard.flush_queue.write(connection, PONG, &shard.buffers);
@@ -197,6 +200,9 @@ impl Reader {
                 turn = Turn::End(ending);
                 break;
             }
+        }
+        if connection.rate.is_due(connection.messages_in.get()) {
+            shard.look_at_rate(connection, now);
         }
         shard.flush_soon();
         // No message waits here, but rustls may have an answer of its own, such as to a key update (RFC 8446 §4.6.3).

@@ -17,11 +17,12 @@ use crate::observe::{Log, ShardLog};
 use crate::topology::{DialAddress, Limits, Topology};
 use ipnet::IpNet;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -78,6 +79,8 @@ pub(super) struct Reception {
     pub(super) lobby: Rc<RefCell<Lobby>>,
     /// Somebody in the lobby wants a slot.
     pub(super) knock: Signal,
+    /// The connections of this second by source, and when it began.
+    pub(super) begun: RefCell<(Instant, HashMap<SourceKey, usize>)>,
     /// What all who wait look at their hellos with.
     pub(super) scratch: RefCell<Vec<u8>>,
 }
@@ -154,6 +157,7 @@ impl Reception {
             names: bound.sockets.iter().map(|s| s.name.clone()).collect(),
             lobby: Rc::default(),
             knock: Signal::default(),
+            begun: RefCell::new((clock::now(), HashMap::new())),
             scratch: RefCell::new(vec![0; client_hello::MOST]),
         }
     }
@@ -161,6 +165,21 @@ impl Reception {
     /// The name of the listener with this index.
     pub(super) fn name(&self, listener: usize) -> &str {
         self.names.get(listener).map_or("", String::as_str)
+    }
+
+    /// Counts a connection that a source begins; `false`: those are too many in this second.
+    pub(super) fn may_begin(&self, source: IpAddr, most: usize) -> bool {
+        let now = clock::now();
+        let mut begun = self.begun.borrow_mut();
+        let (since, counts) = &mut *begun;
+        // All begin anew together: the table is as long as the connects of a second are many.
+        if now.saturating_duration_since(*since) >= Duration::from_secs(1) {
+            *since = now;
+            counts.clear();
+        }
+        let count = counts.entry(SourceKey::of(source)).or_insert(0);
+        *count += 1;
+        *count <= most
     }
 
     /// Who an address probably is.

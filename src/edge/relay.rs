@@ -4,7 +4,7 @@
 //! other shards, dialling and log lines.
 use super::clock;
 use super::connection::{Connection, Flushed};
-use super::inbox::ShardMessage;
+use super::inbox::{CrossQuestion, ShardMessage};
 use super::priority::Priority;
 use super::shard::Shard;
 use crate::proxy::{Action, Actions, BindingMessage, Core, LinkEvent, Origin};
@@ -149,7 +149,21 @@ impl Shard {
                     }
                 }
             }
-            Action::HandOver { shard, asked, held } => {
+            Action::Pause {
+                link,
+                until,
+                reason,
+            } => {
+                if let Some(connection) = self.connections.borrow().get(link) {
+                    self.pause(connection, until, reason);
+                }
+            }
+            Action::HandOver {
+                shard,
+                is_question,
+                asked,
+                held,
+            } => {
                 if let Some((origin, bytes)) = message {
                     // At the connection's end that shard must learn of it, even if it never sends there.
                     if let Some(connection) = self.connections.borrow().get(origin.link) {
@@ -161,6 +175,10 @@ impl Shard {
                         ..origin.clone()
                     });
                     let bytes = bytes.into();
+                    if is_question {
+                        let question = CrossQuestion { origin, bytes };
+                        return self.shared.questions.ask(shard, question);
+                    }
                     // Without room the request is lost as on a lossy path, and its sender repeats it or ends the transaction.
                     self.send_to(shard, ShardMessage::Message { origin, bytes });
                 }

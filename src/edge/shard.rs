@@ -13,7 +13,7 @@ use super::denials::Denials;
 use super::dialler::Dialler;
 use super::error::EdgeError;
 use super::flush_queue::FlushQueue;
-use super::inbox::{Accepted, Inboxes, ShardMessage};
+use super::inbox::{Accepted, CrossQuestion, Inboxes, Questions, ShardMessage};
 use super::peer_states::PeerStates;
 use super::priority::KnownSources;
 use super::resolver::AddressResolver;
@@ -44,6 +44,8 @@ pub(super) struct ShardSetup {
     pub(super) keys: Arc<TokenKeys>,
     /// The receiving end.
     pub(super) inbox: mpsc::Receiver<ShardMessage<Shard>>,
+    /// The receiving end of what it may know nothing of.
+    pub(super) questions: mpsc::Receiver<CrossQuestion>,
     /// The connections of the acceptor.
     pub(super) arrivals: mpsc::Receiver<Accepted>,
     /// What it shares with others.
@@ -58,6 +60,8 @@ pub(super) struct ShardShared {
     pub(super) log: ShardLog,
     /// The way to each other shard.
     pub(super) inboxes: Arc<Inboxes<Shard>>,
+    /// The way to ask each other shard.
+    pub(super) questions: Arc<Questions>,
     /// Its inbound connections; the acceptor chooses a shard by it.
     pub(super) load: Arc<ShardLoad>,
     /// Who is refused.

@@ -2,9 +2,9 @@
 use super::clock;
 use super::connection::Connection;
 use super::error::EdgeError;
-use super::inbox::{Accepted, ShardMessage};
+use super::inbox::{Accepted, CrossQuestion, ShardMessage};
 use super::shard::{Shard, ShardSetup};
-use crate::proxy::{BranchKey, LinkEvent, LinkId};
+use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin};
 use crate::sip::Message;
 use std::rc::Rc;
 use tokio::sync::mpsc;
@@ -25,6 +25,7 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
         tables,
         keys,
         mut inbox,
+        mut questions,
         mut arrivals,
         shared,
     } = setup;
@@ -44,7 +45,7 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
             tokio::task::spawn_local(Rc::clone(&shard).run_sums()),
             tokio::task::spawn_local(Rc::clone(&shard).run_make_room()),
         ];
-        shard.serve(&mut inbox, &mut arrivals).await;
+        shard.serve(&mut inbox, &mut questions, &mut arrivals).await;
         inbox.close();
         shard.refuse_rest(arrivals);
         // They never end by themselves, and the thread is to end.
@@ -61,6 +62,7 @@ impl Shard {
     async fn serve(
         self: &Rc<Self>,
         inbox: &mut mpsc::Receiver<ShardMessage<Self>>,
+        questions: &mut mpsc::Receiver<CrossQuestion>,
         arrivals: &mut mpsc::Receiver<Accepted>,
     ) {
         loop {
@@ -77,6 +79,11 @@ impl Shard {
                     Some(message) => message,
                     None => return,
                 },
+                // Last: whatever comes meanwhile from who waits for it goes before.
+                Some(question) = questions.recv() => {
+                    self.on_handed_over(&question.origin, &question.bytes);
+                    continue;
+                }
             };
             match message {
                 ShardMessage::Deliver {
@@ -85,13 +92,7 @@ impl Shard {
                     branch,
                     from,
                 } => self.deliver(link, &bytes, branch, from),
-                ShardMessage::Message { origin, bytes } => {
-                    // It was parsed by the shard that has read it; the borrow of its bytes could not come along.
-                    if let Ok(message) = Message::parse(&bytes) {
-                        self.on_message(&origin, &message, clock::now());
-                        self.flush_soon();
-                    }
-                }
+                ShardMessage::Message { origin, bytes } => self.on_handed_over(&origin, &bytes),
                 ShardMessage::Binding(message) => self.on_binding(message),
                 ShardMessage::Call(message) => {
                     let now = clock::now();
@@ -105,6 +106,15 @@ impl Shard {
                 // An operator's command, a reload or the drain: short, or it starts a task of its own.
                 ShardMessage::Run(work) => work(self),
             }
+        }
+    }
+
+    /// A message that another shard has read.
+    fn on_handed_over(&self, origin: &Origin, bytes: &[u8]) {
+        // It was parsed there; the borrow of its bytes could not come along.
+        if let Ok(message) = Message::parse(bytes) {
+            self.on_message(origin, &message, clock::now());
+            self.flush_soon();
         }
     }
 

@@ -10,7 +10,7 @@ use super::connection_number::ConnectionNumbers;
 use super::denials::{Denial, Denials};
 use super::error::EdgeError;
 use super::handle::Edge;
-use super::inbox::{ARRIVALS, INBOX, Inboxes};
+use super::inbox::{ARRIVALS, INBOX, Inboxes, QUESTIONS, Questions};
 use super::priority::KnownSources;
 use super::reception::{AcceptRules, Acceptor};
 use super::scheduling;
@@ -75,6 +75,9 @@ impl Edge {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
         let inboxes = Arc::new(Inboxes(senders));
+        let (questions, asked): (Vec<_>, Vec<_>) =
+            (0..shards).map(|_| mpsc::channel(QUESTIONS)).unzip();
+        let questions = Arc::new(Questions(questions));
         // Apart from the inboxes: connects and what crosses shards must not wait for each other.
         let (arrivals, arriving): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| mpsc::channel(ARRIVALS)).unzip();
@@ -87,19 +90,21 @@ impl Edge {
 
         // A thread that does not start ends the start; those that run already end with the process.
         let mut threads = Vec::new();
-        let receivers = receivers.into_iter().zip(arriving);
+        let receivers = receivers.into_iter().zip(asked).zip(arriving);
         let each = (0u8..).zip(receivers).zip(&loads).zip(&tallies);
-        for (((index, (inbox, arrivals)), load), tally) in each {
+        for (((index, ((inbox, asked), arrivals)), load), tally) in each {
             let setup = ShardSetup {
                 core: core_setup((index, shards), (run, seed), &names, tally),
                 tables: Arc::clone(&tables),
                 keys: Arc::clone(&keys),
                 inbox,
+                questions: asked,
                 arrivals,
                 shared: ShardShared {
                     index,
                     log: log.for_shard(),
                     inboxes: Arc::clone(&inboxes),
+                    questions: Arc::clone(&questions),
                     load: Arc::clone(load),
                     denials: Arc::clone(&denials),
                     numbers: Arc::clone(&numbers),

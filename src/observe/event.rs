@@ -203,6 +203,28 @@ events! {
         detail: Option<String> => detail,
     }
 
+    // Two for a row of pauses, however many there are: a flood must not fill the log with what is done about it. A peer's
+    // are a client's to bring about, too, since its requests may come from anybody.
+
+    /// nothing is read from a connection for moments at a time, since its remote sends more than it may; one event for a row
+    /// of such pauses
+    reading_slowed => ReadingSlowed {
+        WARN; Client; "times that a remote began to send too much";
+        connection: u64 => connection,
+        remote: SocketAddr => remote,
+        peer: Option<String> => peer,
+        reason: Reason => reason,
+    }
+
+    /// the remote sends no more than it may again, for five seconds
+    reading_resumed => ReadingResumed {
+        INFO; Client; "times that a remote stopped sending too much";
+        connection: u64 => connection,
+        remote: SocketAddr => remote,
+        peer: Option<String> => peer,
+        reason: Reason => reason,
+    }
+
     // What the limits leave out of the log. Never limited itself: there is one for each kind and window at most.
 
     /// events of one kind, reason and peer that were counted and have no line of their own; with these, the lines add up

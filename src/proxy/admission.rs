@@ -4,6 +4,7 @@
 //! Policy has chosen the targets by the time that the boundary is crossed. There each is asked
 //! whether it may have this request at all, and those that may not are taken out; when none is
 //! left, the reason is that of the boundary and not `no_route`.
+use super::credentials;
 use super::environment::Environment;
 use super::hiding::readable_contacts;
 use super::inbound::{InboundRequest, Routed, maddr_of};
@@ -102,6 +103,7 @@ pub(crate) fn admit(
     let privacy = Privacy::read(message);
     cross_boundary(request, &routed, privacy, &mut targets, env)?;
     within_limits(request, &routed, env)?;
+    credentials::may_try(&request.inbound, env)?;
     moving::enter(moved, env)?;
     let mut plan = ForwardPlan::new(request, &routed, privacy, loop_hash, env);
     // Before any server is tried: it is the client's fault, and no reason to ask the next one.

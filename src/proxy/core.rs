@@ -82,6 +82,7 @@ impl Core {
                     setup.run,
                 ),
                 calendar: (setup.now, setup.unix),
+                refused: super::refused_credentials::RefusedCredentials::default(),
                 taken: Taken::default(),
                 secrets: Secrets::new(&setup.seed, setup.shard),
                 wheel: Wheel::new(setup.now),

@@ -14,9 +14,10 @@ use super::identity;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
-use super::link_state::{QueuedMessage, SendIf};
+use super::link_state::{LinkState, QueuedMessage, SendIf};
 use super::links::Links;
 use super::log_levels::LogLevels;
+use super::refused_credentials::RefusedCredentials;
 use super::routing::Routing;
 use super::same_party;
 use super::secrets::Secrets;
@@ -27,7 +28,7 @@ use super::wheel::Wheel;
 use crate::observe::{
     CountedRequest, Event, EventKind, Parties, RequestOutcome, RequestTally, TrafficEnd,
 };
-use crate::reason::MessageReason;
+use crate::reason::{ConnectionReason, MessageReason};
 use crate::sip::{Message, Method, StartLine};
 use crate::topology::{Boundary, FieldRules, FieldTrust, Limits};
 use smallvec::SmallVec;
@@ -35,6 +36,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// So long nothing is read from a server that sends a thousand messages in a row that lead nowhere.
+const STRAYS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Everything of a core but its response contexts. A context borrows it while it decides, so that
 /// neither needs the other's place in a table.
@@ -62,6 +66,8 @@ pub(crate) struct Environment {
     pub(crate) located: LocatedClients,
     /// The calls that this shard keeps.
     pub(crate) calls: CallTable,
+    /// Who has tried wrong passwords.
+    pub(crate) refused: RefusedCredentials,
     /// Which siblings have clients that this shard is asked for.
     pub(crate) taken: Taken,
     /// The calendar at some time, in seconds.
@@ -350,6 +356,27 @@ impl Environment {
             out.list.push(Action::Count(EventKind::RequestRelayed));
         }
         wants
+    }
+
+    /// A message has led nowhere. A client that sends a thousand of them in a row is closed, and a server
+    /// is read more slowly: its calls are others' calls.
+    pub(crate) fn note_stray(&mut self, from: (LinkId, Leg), now: Instant, out: &mut Actions) {
+        let (link, leg) = from;
+        // Of another shard's connection that shard has counted what it asks.
+        let state = self.links.get_mut(link);
+        let state = state.filter(|_| link.shard() == self.shard);
+        if !state.is_some_and(LinkState::strayed) {
+            return;
+        }
+        let reason = ConnectionReason::LeadsNowhere.into();
+        out.list.push(match leg {
+            Leg::Client(_) | Leg::Binding(_) => Action::Close { link, reason },
+            Leg::Peer(_) => Action::Pause {
+                link,
+                until: now + STRAYS_PAUSE,
+                reason,
+            },
+        });
     }
 
     /// One `request_relayed`, if the settings want it, or `request_refused`.

@@ -67,7 +67,7 @@ pub(crate) struct PeerHealth {
     failures: AtomicU32,
     /// When the last connection to it ended, of whichever shard; 0: one has come up since. Kept for siblings.
     lost: AtomicU64,
-    /// The shards that have a connection to it, a bit for each. Kept for siblings.
+    /// The shards that have a connection with it, a bit for each.
     connected: AtomicU64,
     /// Why it went down last: the reason's place in the registry and one more; 0: it never did.
     why: AtomicU32,
@@ -93,6 +93,22 @@ impl PeerHealth {
 
     fn millis(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.epoch).as_millis()).unwrap_or(BY_PINGS - 1)
+    }
+
+    /// A shard has its first connection with it, or no longer any.
+    pub(crate) fn note_shard(&self, shard: u8, is_there: bool) {
+        let bit = shard_bit(shard);
+        if is_there {
+            self.connected.fetch_or(bit, Relaxed);
+        } else {
+            self.connected.fetch_and(!bit, Relaxed);
+        }
+    }
+
+    /// The shards that have one, a bit for each. A shard that sees a change late asks once too often, or is
+    /// not asked for a message that crosses with its connection.
+    pub(crate) fn shards(&self) -> u64 {
+        self.connected.load(Relaxed)
     }
 
     /// This shard has lost its last connection to it: one that another shard still has shows that it lives.

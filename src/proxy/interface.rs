@@ -196,10 +196,22 @@ pub enum Action {
     HandOver {
         /// The shard whose core should see it.
         shard: u8,
+        /// Whether that shard may know nothing of it either: such a message must not be in the way of
+        /// those that it waits for.
+        is_question: bool,
         /// For [`Origin::asked`].
         asked: u8,
         /// For [`Origin::held`].
         held: Option<BindingId>,
+    },
+    /// Read nothing from the link until then.
+    Pause {
+        /// A link of this shard.
+        link: LinkId,
+        /// At most a second from now.
+        until: Instant,
+        /// For the log.
+        reason: Reason,
     },
     /// Hand this to the core of another shard, by `on_binding`.
     Tell {

@@ -35,13 +35,39 @@ pub(crate) struct LinkState {
     pub(crate) former: Vec<BindingId>,
     /// When the last message came on it.
     pub(crate) heard: Option<Instant>,
-    /// Requests from it that nobody answers: since when they are counted, and how many they are.
-    pub(crate) unanswered: Option<(Instant, u32)>,
+    /// Requests from it that nobody answers.
+    pub(crate) unanswered: InTime,
+    /// What came from it and was another shard's to find.
+    pub(crate) crossing: InTime,
+    /// Messages that came from it, as far as that tells whether two follow each other.
+    pub(crate) messages: u32,
+    /// How many in a row led nowhere, and which the last of them was.
+    strays: (u32, u32),
 }
+
+/// What is counted by time, since nothing of it stays that could be counted: since when, and how many.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct InTime(Option<(Instant, u32)>);
 
 /// In so much time a client may send as many requests that nobody answers as it may have
 /// transactions open.
-const UNANSWERED_SPAN: Duration = Duration::from_secs(1);
+const SPAN: Duration = Duration::from_secs(1);
+/// So many messages in a row that lead nowhere are no accident: of a client that has no dialog left, or a
+/// server that repeats itself, a few come.
+const STRAYS: u32 = 1_000;
+
+impl InTime {
+    /// Counts one more; `false`: there are enough for now.
+    pub(crate) fn admits(&mut self, bound: usize, now: Instant) -> bool {
+        let (since, count) = match self.0 {
+            Some((since, count)) if now < since + SPAN => (since, count),
+            Some(_) | None => (now, 0),
+        };
+        let admits = (count as usize) < bound;
+        self.0 = Some((since, count.saturating_add(u32::from(admits))));
+        admits
+    }
+}
 
 impl LinkState {
     pub(crate) fn new(leg: Leg, requests: bool) -> Self {
@@ -57,7 +83,10 @@ impl LinkState {
             users: Vec::new(),
             former: Vec::new(),
             heard: None,
-            unanswered: None,
+            unanswered: InTime::default(),
+            crossing: InTime::default(),
+            messages: 0,
+            strays: (0, 0),
         }
     }
 
@@ -66,16 +95,15 @@ impl LinkState {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// Counts one more request that leaves nothing behind by which it could be counted; `false`:
-    /// there are enough for now.
-    pub(crate) fn admits_unanswered(&mut self, bound: usize, now: Instant) -> bool {
-        let (since, count) = match self.unanswered {
-            Some((since, count)) if now < since + UNANSWERED_SPAN => (since, count),
-            Some(_) | None => (now, 0),
-        };
-        let admits = (count as usize) < bound;
-        self.unanswered = Some((since, count.saturating_add(u32::from(admits))));
-        admits
+    /// The message that came last has led nowhere; returns whether that were too many in a row.
+    pub(crate) fn strayed(&mut self) -> bool {
+        let (count, last) = self.strays;
+        // Between two that lead nowhere anything else may have come: then they are no row.
+        let follows = last.wrapping_add(1) == self.messages;
+        let count = if follows { count + 1 } else { 1 };
+        let are_too_many = count >= STRAYS;
+        self.strays = (if are_too_many { 0 } else { count }, self.messages);
+        are_too_many
     }
 }
 
@@ -174,6 +202,14 @@ impl PeerState {
         let bytes: usize = queued.iter().map(|message| message.bytes.len()).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
         queued
+    }
+
+    /// A link is no longer one of its own.
+    pub(crate) fn leave(&mut self, link: LinkId) {
+        self.links.retain(|l| *l != link);
+        if self.links.is_empty() {
+            self.listed.health.note_shard(link.shard(), false);
+        }
     }
 
     /// Whether the connect that failed last forbids another one.

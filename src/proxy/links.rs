@@ -221,13 +221,14 @@ impl Links {
             && before != leg
             && let Some(peer) = self.peers.get_mut(&key)
         {
-            peer.links.retain(|l| *l != id);
+            peer.leave(id);
         }
         if let Leg::Peer(key) = leg
             && let Some(peer) = self.active_mut(key)
             && !peer.links.contains(&id)
         {
             peer.links.push(id);
+            peer.listed.health.note_shard(id.shard(), true);
         }
     }
 
@@ -245,7 +246,7 @@ impl Links {
         if let Leg::Peer(key) = link.leg {
             let key = self.covered.disconnected(id).unwrap_or(key);
             if let Some(peer) = self.peers.get_mut(&key) {
-                peer.links.retain(|l| *l != id);
+                peer.leave(id);
                 if peer.is_idle() && peer.down_until.is_none() {
                     self.forget_peer(key);
                 }

@@ -47,6 +47,7 @@ impl Core {
         let mut held = origin.held;
         if let Some(link) = self.env.links.get_mut(origin.link) {
             link.heard = Some(now);
+            link.messages = link.messages.wrapping_add(1);
             held = link.held.first().and_then(HeldBinding::id).or(held);
         }
         let Some((mut leg, mut certainty)) = self.env.far_end(origin) else {
@@ -128,6 +129,8 @@ impl Core {
             StartLine::Response { status, .. } => {
                 if let Err(reason) = self.on_response(&inbound, status, out) {
                     self.env.drop_message(inbound.upstream(), reason, out);
+                    let from = (inbound.origin.link, inbound.leg);
+                    self.env.note_stray(from, inbound.now, out);
                 }
             }
         }
@@ -209,6 +212,7 @@ impl Core {
             }
             Ok(Handling::HandOver(shard)) => out.list.push(Action::HandOver {
                 shard,
+                is_question: false,
                 asked: 1,
                 held: None,
             }),
@@ -253,8 +257,12 @@ impl Core {
         }
         match stateless::forward_ack(request, &mut self.env, out) {
             Ok(()) => {}
-            Err(MessageReason::AckUnmatched) if ask_next(inbound, &self.env, out) => {}
-            Err(reason) => self.env.drop_message(inbound.upstream(), reason, out),
+            Err(MessageReason::AckUnmatched) if ask_next(inbound, &mut self.env, out) => {}
+            Err(reason) => {
+                self.env.drop_message(inbound.upstream(), reason, out);
+                let from = (inbound.origin.link, inbound.leg);
+                self.env.note_stray(from, inbound.now, out);
+            }
         }
     }
 
@@ -263,7 +271,9 @@ impl Core {
     fn on_cancel(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
         let inbound = &request.inbound;
         let Some(slot) = self.invite_of(request).map(|context| context.slot) else {
-            if !ask_next(inbound, &self.env, out) {
+            if !ask_next(inbound, &mut self.env, out) {
+                let from = (inbound.origin.link, inbound.leg);
+                self.env.note_stray(from, inbound.now, out);
                 let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
                 let status = MessageReason::NoTransaction.status();
                 reply::answer(inbound, status, tag, &[], &mut self.env, out);
@@ -308,8 +318,17 @@ impl Core {
             if branch.shard >= self.env.shards || inbound.origin.asked > 0 {
                 return Err(MessageReason::ResponseUnmatched);
             }
+            // A client's answers to what other shards have sent to it are as many as that; who sends
+            // more makes them up.
+            if let Leg::Client(_) = inbound.leg
+                && let Some(link) = self.env.links.get_mut(inbound.origin.link)
+                && !link.crossing.admits(CROSSING, inbound.now)
+            {
+                return Err(MessageReason::ResponseUnmatched);
+            }
             out.list.push(Action::HandOver {
                 shard: branch.shard,
+                is_question: false,
                 asked: 1,
                 held: inbound.held,
             });
@@ -350,16 +369,44 @@ fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, Messag
         .ok_or(MessageReason::ResponseUnmatched)
 }
 
-/// Whether the next shard should look for this message's transaction; `false` when all have. A
-/// client or server with several connections may send the CANCEL on another one than the INVITE,
-/// which another shard may have accepted.
-fn ask_next(inbound: &InboundMessage<'_, '_>, env: &Environment, out: &mut Actions) -> bool {
-    let asked = inbound.origin.asked.saturating_add(1);
-    if asked >= env.shards {
+/// Responses of one client connection to other shards' requests, in a second.
+const CROSSING: usize = 2_000;
+/// Questions for the transaction of a message of one client connection, in a second: it has to have sent
+/// its INVITE over another one.
+const QUESTIONS: usize = 20;
+
+/// Whether another shard should look for this message's transaction; `false` when all have that could
+/// know of it. A server with several connections may send the CANCEL, or the ACK for a refusal, on
+/// another one than the INVITE; which shards have one of its connections is known. A client seldom has
+/// two, and few questions.
+fn ask_next(inbound: &InboundMessage<'_, '_>, env: &mut Environment, out: &mut Actions) -> bool {
+    let origin = inbound.origin;
+    let is_here = match inbound.leg {
+        Leg::Peer(key) if inbound.certainty == Certainty::Shown => {
+            let peer = env.links.peer(key);
+            peer.map_or(0, |peer| peer.health.shards())
+        }
+        Leg::Peer(_) | Leg::Client(_) | Leg::Binding(_) => u64::MAX,
+    };
+    // Those after the shard that has read it, in their order.
+    let first = env.shard + env.shards - origin.asked % env.shards;
+    // How many were asked or passed over stands in the message, so that it goes round once.
+    let mut rest = origin.asked.saturating_add(1)..env.shards;
+    let shard_at = |asked: u8| (first + asked) % env.shards;
+    let Some(asked) = rest.find(|asked| is_here >> (shard_at(*asked) & 63) & 1 == 1) else {
+        return false;
+    };
+    let shard = shard_at(asked);
+    if origin.asked == 0
+        && let Leg::Client(_) = inbound.leg
+        && let Some(link) = env.links.get_mut(origin.link)
+        && !link.crossing.admits(QUESTIONS, inbound.now)
+    {
         return false;
     }
     out.list.push(Action::HandOver {
-        shard: (env.shard + 1) % env.shards,
+        shard,
+        is_question: true,
         asked,
         held: inbound.held,
     });

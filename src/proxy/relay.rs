@@ -11,6 +11,7 @@
 //! caller, although only one of the servers behind it has no room.
 use super::binding::{Asker, BindingMessage, HeldBinding, Outcome, Registration};
 use super::context::{CurrentBranch, NextStep, ResponseContext};
+use super::credentials;
 use super::environment::Environment;
 use super::hiding::uncovered_contacts;
 use super::inbound::InboundMessage;
@@ -120,7 +121,16 @@ impl ResponseContext {
                 self.on_provisional(response, status, env, out);
                 Ok(NextStep::Keep)
             }
-            ResponseEffect::Final => Ok(self.on_final(response, status, env, out)),
+            ResponseEffect::Final => {
+                if matches!(status, 401 | 403 | 407) && matches!(self.upstream.leg, Leg::Client(_))
+                {
+                    let source = self.upstream.remote.ip();
+                    self.with_request(env, |_, request, env| {
+                        credentials::note_answer((request, source), response, env);
+                    });
+                }
+                Ok(self.on_final(response, status, env, out))
+            }
             ResponseEffect::Success => Ok(self.relay(response, status, env, out)),
             ResponseEffect::Unexpected => Err(MessageReason::ResponseUnmatched),
         }

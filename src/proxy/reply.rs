@@ -21,6 +21,9 @@ use std::time::Duration;
 /// client comes back soon if it has no other node.
 const RETRY_ELSEWHERE: u32 = 30;
 
+/// The same when there is too much to do: what is under way has ended by then.
+const RETRY_OVERLOADED: u32 = 5;
+
 /// Methods that are named to somebody who asks what this node takes.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE";
 
@@ -132,8 +135,8 @@ pub(crate) fn write_refusal(
     if reason.status() == 405 {
         extras.push(Extra::Allow(ALLOW));
     }
-    if matches!(reason, MessageReason::Draining | MessageReason::ClientAway) {
-        extras.push(Extra::RetryAfter(RETRY_ELSEWHERE));
+    if let Some(seconds) = retry_after(reason, to) {
+        extras.push(Extra::RetryAfter(seconds));
     }
     extras.push(Extra::Warning {
         // RFC 5630 §5.3 has a code of its own.
@@ -147,6 +150,28 @@ pub(crate) fn write_refusal(
     });
     let (status, tag) = (status(message, reason, to, env), tag_text(tag));
     write_reply(message, source, status, Some(&tag), &extras, out);
+}
+
+/// How long the sender of a refused request should stay away (RFC 3261 §21.5.4), if that is about this
+/// node. A server that hears it of one target's trouble would keep the requests for all others back, too.
+fn retry_after(reason: MessageReason, to: Leg) -> Option<u32> {
+    let elsewhere = [
+        MessageReason::Draining,
+        MessageReason::ClientAway,
+        MessageReason::CredentialsRefused,
+    ];
+    if elsewhere.contains(&reason) {
+        return Some(RETRY_ELSEWHERE);
+    }
+    let of_target = [
+        MessageReason::ClientBudget,
+        MessageReason::ConnectQueueFull,
+        MessageReason::PeerCongested,
+    ];
+    let to_client = matches!(to, Leg::Client(_) | Leg::Binding(_));
+    let is_overload =
+        reason == MessageReason::TooManyTransactions || to_client && of_target.contains(&reason);
+    is_overload.then_some(RETRY_OVERLOADED)
 }
 
 /// 200 to an OPTIONS for this node (RFC 3261 §11.2): how peers see that it lives.

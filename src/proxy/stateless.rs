@@ -71,7 +71,7 @@ pub(crate) fn forward_best_effort(
     let bound = env.limits.transactions_per_client;
     if let Leg::Client(_) = inbound.leg
         && let Some(link) = env.links.get_mut(inbound.origin.link)
-        && !link.admits_unanswered(bound, inbound.now)
+        && !link.unanswered.admits(bound, inbound.now)
     {
         return reply::refuse(inbound, MessageReason::ClientBudget, env, out);
     }
@@ -234,6 +234,7 @@ fn way_to(target: Leg, plan: &ForwardPlan, env: &Environment) -> Option<LinkId> 
 fn hand_over(shard: u8, out: &mut Actions) {
     out.list.push(Action::HandOver {
         shard,
+        is_question: false,
         asked: 1,
         held: None,
     });

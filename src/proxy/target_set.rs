@@ -86,6 +86,7 @@ impl ResponseContext {
         {
             return false;
         }
+        // Only those that have a connection by now: nobody waits a second time.
         let in_dialog = self.plan.in_dialog;
         let back = self.targets.iter().position(|target| {
             let key = target.peer();

@@ -12,6 +12,10 @@ reasons! {
         TooManyFromSource "too_many_from_source"
             check: "ss -tn state established, grouped by the remote address",
             remedy: "find out who floods; behind a translating gateway raise the limit",
+        /// one address has begun as many connections in this second as limits.connects_per_source allows
+        TooManyConnects "too_many_connects"
+            check: "handshake events of that remote; ss -tn, grouped by the remote address",
+            remedy: "find out who connects without end; behind a translating gateway raise the limit",
         /// all handshakes that limits.handshakes allows were taken, few ended, and this one had been under way for three seconds
         TooManyHandshakes "too_many_handshakes"
             check: "sipward status; handshake_aborted events with `timeout` are clients that do not finish",
@@ -154,6 +158,15 @@ reasons! {
         Reloaded "reloaded"
             check: "the event reload at that time",
             remedy: "nothing",
+        /// the remote sends more messages than limits.client_rate, or `rate` of the [[peer]], allows; nothing is lost, it is read
+        /// more slowly
+        TooManyMessages "too_many_messages"
+            check: "messages_in of sipward connections; which program it is",
+            remedy: "find out why it sends so much, or raise the rate",
+        /// a thousand messages in a row led nowhere: responses to nothing, ACKs and CANCELs of no transaction
+        LeadsNowhere "leads_nowhere"
+            check: "message_dropped events of the remote; which program it is (user_agent of its requests)",
+            remedy: "fix the remote; nothing, if it floods on purpose: a client is closed, a peer is read more slowly",
         /// a client without a binding was silent, and its place was needed: connections were near limits.connections, or
         /// to what the descriptors of the process allow
         MadeRoom "made_room"

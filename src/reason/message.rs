@@ -170,6 +170,11 @@ reasons! {
         ClientBudget "client_budget" (status 503 "too many requests")
             check: "request events of that remote: methods and rate",
             remedy: "find out why the client sends so much, or raise the limit",
+        /// the source, or the user that the request is from, has had as many credentials refused in a minute as
+        /// limits.failed_logins allows
+        CredentialsRefused "credentials_refused" (status 503 "too many failed attempts")
+            check: "request events of that remote with status 401, 403 or 407",
+            remedy: "correct the password in the device; nothing, if somebody guesses",
         /// the daemon is stopping, or is drained for maintenance, and accepts nothing new
         Draining "draining" (status 503 "going away")
             check: "the event drain or clients_let_go before it",

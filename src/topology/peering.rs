@@ -128,6 +128,8 @@ pub struct Peer {
     pub keepalive: Option<Duration>,
     /// Connections that each shard has to it under load, at least 1.
     pub connections: u8,
+    /// Messages a second that are read from each connection with it, at least 1.
+    pub rate: usize,
     /// What passes between it and this node.
     pub boundary: PeerBoundary,
     /// When it counts.
@@ -159,6 +161,7 @@ impl Peer {
             covers: Vec::new(),
             keepalive: None,
             connections: 1,
+            rate: 1_000_000,
             boundary: PeerBoundary::standard(FieldTrust::Outside),
             window: Window::default(),
             stage: Stage::Enforce,

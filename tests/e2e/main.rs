@@ -82,6 +82,8 @@ mod probe;
 #[cfg(test)]
 mod profiles;
 #[cfg(test)]
+mod rates;
+#[cfg(test)]
 mod reasons;
 #[cfg(test)]
 mod reload;

@@ -9,6 +9,7 @@ mod boundary;
 mod callers;
 mod calls;
 mod contacts;
+mod credentials;
 mod crowded;
 mod dialogs;
 mod domains;

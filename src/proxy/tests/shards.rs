@@ -205,3 +205,56 @@ fn a_request_for_a_connection_that_is_gone_is_asked_for_anew_and_waits() {
         call.asks(0);
     }
 }
+
+#[test]
+fn only_shards_with_a_connection_of_the_server_are_asked_for_its_transaction() {
+    for (second, questions) in [(None, 0), (Some(2), 1), (Some(1), 1)] {
+        let mut w = World::with(topology(), 4);
+        let home = w.peer_in(0, FE01);
+        let other = second.map(|shard| w.peer_in(shard, FE01));
+        // Another server's connection is nobody's business.
+        w.peer_in(3, FE02);
+        w.ask(home, Request::of("CANCEL"));
+        w.expect(home, "SIP/2.0 481");
+        assert_eq!(w.questions, questions, "{second:?}");
+        if let Some(other) = other {
+            w.lose(other);
+            w.ask(home, Request::of("CANCEL").branch("z9hG4bKnext"));
+            w.expect(home, "SIP/2.0 481");
+            assert_eq!(w.questions, questions);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_floods_with_what_leads_nowhere_asks_little_and_is_closed() {
+    let mut w = World::with(topology(), 2);
+    let client = w.client_in(0);
+    for number in 0..999 {
+        let branch = format!("z9hG4bKstray{number}");
+        w.send(client, &Request::of("ACK").branch(&branch).to_string());
+    }
+    assert!((1..=20).contains(&w.questions), "{}", w.questions);
+    assert_eq!(w.closed, []);
+    // What leads somewhere begins a new row.
+    w.ask(client, Request::of("MESSAGE"));
+    for _ in 0..1_000 {
+        w.send(
+            client,
+            &Request::of("ACK").branch("z9hG4bKmore").to_string(),
+        );
+    }
+    assert_eq!(w.closed.len(), 1);
+    assert_eq!(w.closed[0], (client, "leads_nowhere"));
+}
+
+#[test]
+fn a_server_that_does_so_is_read_more_slowly() {
+    let mut w = World::new();
+    let home = w.peer(FE01);
+    for _ in 0..2_000 {
+        w.send(home, &Request::of("ACK").to_string());
+    }
+    assert_eq!(w.closed, []);
+    assert_eq!(w.paused, [(home, "leads_nowhere"); 2]);
+}

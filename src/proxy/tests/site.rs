@@ -2,8 +2,8 @@
 use crate::topology::{
     Boundary, ClientPath, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat,
     LogIdentities, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
-    PeerName, PeerRef, Pool, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage,
-    Strategy, TokenSettings, Topology, TopologyId, TrustRef, TrustSet, Window,
+    PeerName, PeerRef, Pool, Revocation, RevocationScope, Scheduling, Strategy, TokenSettings,
+    Topology, TopologyId, TrustRef, TrustSet, Window,
 };
 use crate::trust::Generation;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -99,26 +99,13 @@ fn log_settings() -> LogSettings {
 /// Two home servers in one pool, one partner, two domains.
 pub(super) fn topology() -> Topology {
     let peer = |fqdn: &str, kind, domains: &[&str]| Peer {
-        name: PeerName::from(name(fqdn)),
-        fqdn: name(fqdn),
         kind,
         domains: domains.iter().map(|d| domain(d)).collect(),
         trust: vec![TrustRef(0)],
-        addresses: Vec::new(),
-        names: NamePolicy::Exact,
-        common_name: false,
-        purpose: PurposePolicy::ServerOrClient,
         assert_identity: kind == PeerKind::Home,
-        identity: IdentityRef(0),
-        dns: crate::topology::Lookup::Sip,
-        keepalive: None,
-        connections: 1,
-        covers: Vec::new(),
         boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
-        window: Window::default(),
-        stage: Stage::Enforce,
-        pins: Vec::new(),
         line: 1,
+        ..Peer::named(name(fqdn), IdentityRef(0))
     };
     let mut topology = Topology {
         id: TopologyId::next(),

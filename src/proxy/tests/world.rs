@@ -28,6 +28,9 @@ pub(super) struct World {
     inboxes: HashMap<LinkId, VecDeque<Vec<u8>>>,
     /// The other shards that hear of a connection's end: those that have sent to it or got a message of it.
     used_by: BTreeSet<(LinkId, u8)>,
+    /// How often a core has asked another one whether a message is its.
+    pub(super) questions: usize,
+    pub(super) paused: Vec<(LinkId, &'static str)>,
     /// Peers that a core asked a connection to.
     pub(super) connects: Vec<PeerRef>,
     /// How many of them were not to wait for the end of a pause.
@@ -115,6 +118,8 @@ impl World {
             connects: Vec::new(),
             urgent: 0,
             connect_names: Vec::new(),
+            questions: 0,
+            paused: Vec::new(),
             connect_shards: Vec::new(),
             closed: Vec::new(),
             events: Vec::new(),
@@ -456,6 +461,7 @@ impl World {
                     self.connect_shards.push(shard);
                 }
                 Action::Close { link, reason } => self.closed.push((link, reason.code())),
+                Action::Pause { link, reason, .. } => self.paused.push((link, reason.code())),
                 Action::Tell { shard, message } => {
                     self.asked_of.push(shard);
                     self.tells.push_back((shard, message));
@@ -464,7 +470,13 @@ impl World {
                 Action::Keep { link, until } => {
                     self.kept.insert(link, until);
                 }
-                Action::HandOver { shard, asked, held } => {
+                Action::HandOver {
+                    shard,
+                    is_question,
+                    asked,
+                    held,
+                } => {
+                    self.questions += usize::from(is_question);
                     let (origin, bytes) = given.expect("only a message is handed over");
                     self.used_by.insert((origin.link, shard));
                     let origin = Origin {

@@ -108,6 +108,13 @@ limits! {
         "Connections from one source address, all shards together.";
     deny: networks Networks::default(), (0, 10_000), reload,
         "Addresses and networks whose connections are refused before their handshake, and closed by a reload; behind a balancer its client's address counts. `sipward deny` does the same for a time.";
+    connects_per_source: count 2_000, SLOTS, reload,
+        "Connections that one source address may begin in a second; more are closed.";
+    // Nobody honest meets it: a gateway that carries 2,000 calls and 6,000 texts a second over one connection sends 12,000.
+    client_rate: count 50_000, (1, 100_000_000), reload,
+        "Messages a second from one client connection; when it has sent more, nothing is read from it for the rest of the time.";
+    client_burst: count 50_000, (1, 100_000_000), reload,
+        "Messages that one client connection may send at once, as part of that rate.";
     // Not a bound on what a remote can do, but it belongs with the numbers that are tuned.
     gather: count 32, (0, 100_000), reload,
         "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly.";
@@ -146,6 +153,8 @@ limits! {
         "Transactions at a time in each shard; requests of dialogs may take an eighth more, BYE two.";
     transactions_per_client: count 200, (1, 1_000_000), reload,
         "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.";
+    failed_logins: count 10, (1, 1_000_000), reload,
+        "Requests with credentials that are answered 401, 403 or 407 (an old nonce aside) in a minute, from one source and for one user, in each shard; more are answered 503, but on connections that hold a binding.";
     // systemd kills after TimeoutStopSec, so the daemon asks for more time when this is longer.
     drain: time 10 * SECOND, WAIT, reload,
         "How long SIGTERM lets transactions finish.";

@@ -122,5 +122,8 @@ keys! {
         // More than one helps only where a single TLS stream is the bottleneck.
         connections: u8 = default(1), ValueType::Integer(1, MOST_CONNECTIONS), reload,
             "Connections that each shard makes to it under load. The requests of a dialog share one.";
+        rate: usize = default(1_000_000), ValueType::Integer(1, 100_000_000), reload,
+            "Messages a second from each connection with it; when it has sent more, nothing is read from that connection for the \
+             rest of the second.";
     }
 }

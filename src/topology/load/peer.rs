@@ -120,6 +120,7 @@ pub(super) fn load(
         covers,
         keepalive: raw.keepalive,
         connections: raw.connections,
+        rate: raw.rate,
         boundary,
         window,
         stage: raw.stage.as_ref().map_or(Stage::Enforce, |s| *s.get_ref()),

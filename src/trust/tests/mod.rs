@@ -104,6 +104,7 @@ impl World {
             identity: IdentityRef(0),
             dns: crate::topology::Lookup::Sip,
             keepalive: None,
+            rate: 1_000_000,
             connections: 1,
             covers: Vec::new(),
             boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
