@@ -5,11 +5,12 @@ use crate::proxy::{BindingMessage, BranchKey, CallMessage, LinkEvent, LinkId, Or
 use crate::reason::DaemonReason;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Messages waiting for one shard. Crossing is rare, so a full queue means that the shard stands still.
-pub(super) const INBOX: usize = 16_384;
+const INBOX: usize = 16_384;
 
 /// Work that is done on a shard's thread.
 pub(super) type Work<S> = Box<dyn FnOnce(&Rc<S>) + Send>;
@@ -17,7 +18,7 @@ pub(super) type Work<S> = Box<dyn FnOnce(&Rc<S>) + Send>;
 /// Questions waiting for one shard: messages that it may know nothing of. They have a queue of their own, so that answers
 /// that somebody waits for never stand behind what a stranger makes up, and a short one: what finds no room is lost, as on a
 /// lossy path.
-pub(super) const QUESTIONS: usize = 1_024;
+const QUESTIONS: usize = 1_024;
 
 /// Connections on their way to one shard: each has a hello that the shard is to answer, and there are few of those at a time.
 pub(super) const ARRIVALS: usize = 64;
@@ -82,16 +83,29 @@ pub(super) struct CrossQuestion {
 pub(super) struct Questions(pub(super) Vec<mpsc::Sender<CrossQuestion>>);
 
 impl Questions {
+    /// Those of so many shards, and the receiving ends.
+    pub(super) fn of(shards: usize) -> (Arc<Self>, Vec<mpsc::Receiver<CrossQuestion>>) {
+        let (senders, asked) = (0..shards).map(|_| mpsc::channel(QUESTIONS)).unzip();
+        (Arc::new(Self(senders)), asked)
+    }
+
     /// Asks, if there is room.
     pub(super) fn ask(&self, shard: u8, question: CrossQuestion) {
         if let Some(queue) = self.0.get(usize::from(shard)) {
-            // Its sender repeats it, or ends its transaction.
+            // Its sender repeats it, or ends its transaction. Nothing is logged: whoever floods would write that line, and
+            // the message itself is counted where it was read.
             let _ = queue.try_send(question);
         }
     }
 }
 
 impl<S> Inboxes<S> {
+    /// Those of so many shards, and the receiving ends.
+    pub(super) fn of(shards: usize) -> (Arc<Self>, Vec<mpsc::Receiver<ShardMessage<S>>>) {
+        let (senders, receivers) = (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
+        (Arc::new(Self(senders)), receivers)
+    }
+
     /// Queues a message without waiting, since the sender is another shard, which must not stand still with it. Returns whether there was room.
     pub(super) fn send(&self, shard: u8, message: ShardMessage<S>, record: &dyn Fn(Event)) -> bool {
         let Some(inbox) = self.0.get(usize::from(shard)) else {

@@ -34,7 +34,8 @@ impl MessageRate {
         time: Duration,
         now: Instant,
     ) -> Option<Instant> {
-        // The first message of all begins the first time.
+        // The first message of all begins the first time: what a connection did before it, such as a long silence, is no
+        // credit, and a new one has its whole burst.
         let is_first = self.mark.get() == 1;
         self.mark.set(messages.saturating_add(burst));
         let end = self.since.get() + time;

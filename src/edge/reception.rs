@@ -13,10 +13,11 @@ use super::signal::Signal;
 use super::slots::Slots;
 use super::source_key::SourceKey;
 use super::sources::Sources;
-use crate::observe::{Log, ShardLog};
+use crate::observe::{Event, Log, ShardLog};
+use crate::reason::ConnectionReason;
 use crate::topology::{DialAddress, Limits, Topology};
 use ipnet::IpNet;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, TcpListener};
 use std::rc::Rc;
@@ -25,6 +26,9 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+/// Without a further refusal for so long a bound is no longer reached.
+const CALM: Duration = Duration::from_secs(5);
 
 /// What the acceptor needs; all of it is shared with the shards or the handle.
 pub(super) struct Acceptor {
@@ -81,6 +85,8 @@ pub(super) struct Reception {
     pub(super) knock: Signal,
     /// The connections of this second by source, and when it began.
     pub(super) begun: RefCell<(Instant, HashMap<SourceKey, usize>)>,
+    /// While sources begin too many: the last refusal for that, and how many there were.
+    pub(super) refused: Cell<Option<(Instant, u64)>>,
     /// What all who wait look at their hellos with.
     pub(super) scratch: RefCell<Vec<u8>>,
 }
@@ -158,6 +164,7 @@ impl Reception {
             lobby: Rc::default(),
             knock: Signal::default(),
             begun: RefCell::new((clock::now(), HashMap::new())),
+            refused: Cell::new(None),
             scratch: RefCell::new(vec![0; client_hello::MOST]),
         }
     }
@@ -168,10 +175,12 @@ impl Reception {
     }
 
     /// Counts a connection that a source begins; `false`: those are too many in this second.
-    pub(super) fn may_begin(&self, source: IpAddr, most: usize) -> bool {
+    pub(super) fn may_begin(self: &Rc<Self>, source: IpAddr, most: usize) -> bool {
         let now = clock::now();
         let mut begun = self.begun.borrow_mut();
         let (since, counts) = &mut *begun;
+        // A second is not exact here: a source that begins late in one and early in the next may have twice as many, which
+        // no honest one needs and which no other one notices.
         // All begin anew together: the table is as long as the connects of a second are many.
         if now.saturating_duration_since(*since) >= Duration::from_secs(1) {
             *since = now;
@@ -179,7 +188,35 @@ impl Reception {
         }
         let count = counts.entry(SourceKey::of(source)).or_insert(0);
         *count += 1;
-        *count <= most
+        let may = *count <= most;
+        if !may {
+            self.note_refused(now);
+        }
+        may
+    }
+
+    /// A connect was refused for the bound: the first of a row has an event, and a task waits for the row's end.
+    fn note_refused(self: &Rc<Self>, now: Instant) {
+        let before = self.refused.get();
+        let count = before.map_or(0, |(_, count)| count);
+        self.refused.set(Some((now, count + 1)));
+        if before.is_some() {
+            return;
+        }
+        let reason = ConnectionReason::TooManyConnects.into();
+        self.log.record(Event::BoundReached { reason });
+        // Nobody may connect for hours after it, so that the end cannot wait for the next connect.
+        let reception = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            while let Some((last, refused)) = reception.refused.get() {
+                if clock::now() >= last + CALM {
+                    reception.refused.set(None);
+                    reception.log.record(Event::BoundLeft { reason, refused });
+                    return;
+                }
+                tokio::time::sleep_until((last + CALM).into()).await;
+            }
+        });
     }
 
     /// Who an address probably is.

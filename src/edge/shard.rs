@@ -21,7 +21,8 @@ use super::signal::Signal;
 use super::tls::TlsConfigs;
 use crate::observe::ShardLog;
 use crate::proxy::{
-    Actions, CallsOfClients, Core, CoreSetup, LinkEvent, LinkId, Tables, TokenKeys,
+    Actions, CallsOfClients, Core, CoreSetup, LinkEvent, LinkId, RefusedCredentials, Tables,
+    TokenKeys,
 };
 use crate::sip::FrameLimits;
 use crate::topology::{Limits, Topology};
@@ -64,6 +65,8 @@ pub(super) struct ShardShared {
     pub(super) questions: Arc<Questions>,
     /// Its inbound connections; the acceptor chooses a shard by it.
     pub(super) load: Arc<ShardLoad>,
+    /// Whose credentials were refused.
+    pub(super) refused: Arc<RefusedCredentials>,
     /// Who is refused.
     pub(super) denials: Arc<Denials>,
     /// Numbers for its connections.
@@ -158,6 +161,7 @@ impl Shard {
         let settings = Settings::new(generation, &shared, resolver)?;
         let mut core = Core::new(core, tables, keys);
         core.share_denied_users(shared.denials.users());
+        core.share_refused_credentials(&shared.refused);
         // Pings to the home servers are due before anything has come in.
         let armed = core.next_deadline();
         Ok(Self {

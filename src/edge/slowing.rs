@@ -61,11 +61,12 @@ impl Shard {
             }
             Some(fqdn) => {
                 let rate = self.with_topology(|topology| {
-                    let peer = topology.peer_by_fqdn(fqdn);
+                    let peer = topology.peer_by_name(fqdn);
                     peer.and_then(|peer| topology.find_peer(peer))
                         .map(|peer| peer.rate)
                 });
-                // One that is listed no longer ends its calls.
+                // One that is listed no longer ends its calls: nothing new is taken from it, so that its rate falls by
+                // itself, and a pause would only hold its BYEs back.
                 let rate = rate.map_or(u64::MAX, |rate| rate as u64);
                 (rate, rate)
             }

@@ -10,7 +10,7 @@ use super::connection_number::ConnectionNumbers;
 use super::denials::{Denial, Denials};
 use super::error::EdgeError;
 use super::handle::Edge;
-use super::inbox::{ARRIVALS, INBOX, Inboxes, QUESTIONS, Questions};
+use super::inbox::{ARRIVALS, Inboxes, Questions};
 use super::priority::KnownSources;
 use super::reception::{AcceptRules, Acceptor};
 use super::scheduling;
@@ -20,7 +20,9 @@ use super::shard_loop;
 use super::sources::Sources;
 use super::tls::TlsConfigs;
 use crate::observe::{Event, Log, RequestTally};
-use crate::proxy::{AdvertisedNames, CoreSetup, HealthBoard, Tables, TokenKeys};
+use crate::proxy::{
+    AdvertisedNames, CoreSetup, HealthBoard, RefusedCredentials, Tables, TokenKeys,
+};
 use crate::reason::DaemonReason;
 use crate::topology::{Accept, Topology};
 use crate::trust::{Generation, SeenChains};
@@ -60,10 +62,9 @@ impl Edge {
         // By what was bound: port 0 in the topology has become a real one.
         let names = names(&generation, &bound);
         // The acceptor's view of the topology: it belongs to no shard, whose settings a reload renews.
-        let rules = Arc::new(arc_swap::ArcSwap::from_pointee(AcceptRules::new(
-            topology, &listeners,
-        )));
-        let numbers = Arc::new(ConnectionNumbers::default());
+        let rules = AcceptRules::new(topology, &listeners);
+        let rules = Arc::new(arc_swap::ArcSwap::from_pointee(rules));
+        let numbers: Arc<ConnectionNumbers> = Arc::default();
         let known: Arc<KnownSources> = Arc::default();
         // Complete before anything is accepted.
         let denials = Arc::new(Denials::default());
@@ -72,12 +73,8 @@ impl Edge {
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
         let tallies: Vec<Arc<RequestTally>> = (0..shards).map(|_| Arc::default()).collect();
         // All sending ends before the first shard starts: each shard can reach each other one.
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
-        let inboxes = Arc::new(Inboxes(senders));
-        let (questions, asked): (Vec<_>, Vec<_>) =
-            (0..shards).map(|_| mpsc::channel(QUESTIONS)).unzip();
-        let questions = Arc::new(Questions(questions));
+        let (inboxes, receivers) = Inboxes::of(shards);
+        let (questions, asked) = Questions::of(shards);
         // Apart from the inboxes: connects and what crosses shards must not wait for each other.
         let (arrivals, arriving): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| mpsc::channel(ARRIVALS)).unzip();
@@ -87,6 +84,7 @@ impl Edge {
         let health = Arc::new(HealthBoard::new(clock::now()));
         // Made once and shared: what a generation means to the cores is the same for all of them.
         let tables = Tables::new(Arc::clone(&generation), &names, &health);
+        let refused = Arc::new(RefusedCredentials::new(clock::now()));
 
         // A thread that does not start ends the start; those that run already end with the process.
         let mut threads = Vec::new();
@@ -106,6 +104,7 @@ impl Edge {
                     inboxes: Arc::clone(&inboxes),
                     questions: Arc::clone(&questions),
                     load: Arc::clone(load),
+                    refused: Arc::clone(&refused),
                     denials: Arc::clone(&denials),
                     numbers: Arc::clone(&numbers),
                     known: Arc::clone(&known),

@@ -225,6 +225,20 @@ events! {
         reason: Reason => reason,
     }
 
+    /// a bound of this node was reached, and requests or connects are refused for it, each with an event of its own; one for a
+    /// row of them, in each shard
+    bound_reached => BoundReached {
+        WARN; Client; "times that a bound was reached";
+        reason: Reason => reason,
+    }
+
+    /// nothing was refused for the bound for five seconds
+    bound_left => BoundLeft {
+        INFO; Client; "times that nothing more was refused for a bound";
+        reason: Reason => reason,
+        refused: u64 => count,
+    }
+
     // What the limits leave out of the log. Never limited itself: there is one for each kind and window at most.
 
     /// events of one kind, reason and peer that were counted and have no line of their own; with these, the lines add up

@@ -333,13 +333,21 @@ fn within_limits(
     if env.transactions >= bound(env.limits.transactions) {
         return Err(MessageReason::TooManyTransactions);
     }
-    let link = env.links.get(request.inbound.origin.link);
-    let in_flight = link.map_or(0, |l| l.in_flight as usize);
-    match request.inbound.leg {
-        Leg::Client(_) if in_flight >= bound(env.limits.transactions_per_client) => {
-            Err(MessageReason::ClientBudget)
+    // Of another shard's connection nothing is known here before its first transaction.
+    let Some(link) = env.links.get(request.inbound.origin.link) else {
+        return Ok(());
+    };
+    // The connection's own numbers, and no look at the peer: this is asked for each request.
+    let most_invites = match request.inbound.leg {
+        Leg::Client(_) if link.in_flight as usize >= bound(env.limits.transactions_per_client) => {
+            return Err(MessageReason::ClientBudget);
         }
-        Leg::Client(_) | Leg::Binding(_) | Leg::Peer(_) => Ok(()),
+        Leg::Client(_) => env.limits.invites_per_client,
+        Leg::Binding(_) | Leg::Peer(_) => link.most_invites as usize,
+    };
+    match request.method == Method::Invite && link.invites as usize >= bound(most_invites) {
+        true => Err(MessageReason::TooManyInvites),
+        false => Ok(()),
     }
 }
 

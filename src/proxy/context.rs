@@ -151,7 +151,8 @@ impl ResponseContext {
     ) -> Self {
         let message = request.inbound.message;
         let now = request.inbound.now;
-        let (server, timer, trying) = if request.method == Method::Invite {
+        let is_invite = request.method == Method::Invite;
+        let (server, timer, trying) = if is_invite {
             let server = ServerTransaction::Invite(InviteServer::Proceeding);
             (server, TransactionTimer::B, TRYING)
         } else {
@@ -160,7 +161,8 @@ impl ResponseContext {
         };
         let mut copy = env.buffers.take();
         copy.extend_from_slice(message.bytes());
-        env.links.begin(request.inbound.origin.link, env.shard);
+        env.links
+            .begin(request.inbound.origin.link, is_invite, env.shard);
         env.transactions += 1;
         let nonce = env.secrets.nonce();
         Self {
@@ -325,6 +327,8 @@ impl ResponseContext {
             took: now.saturating_duration_since(self.received),
         };
         env.log_request(self.upstream, message, &line, out);
+        // Also of a bound that shows late, such as a queue that was full when the last target's turn came.
+        env.note_refusal(reason, out);
         let status = line.status;
         self.note_own_answer(message, reason, status, now, env, out);
         if is_silent {
@@ -389,7 +393,8 @@ impl ResponseContext {
 
     /// The connection that it came on has one transaction less.
     fn no_longer_pending(&self, env: &mut Environment) {
-        env.links.end(self.upstream.link, env.shard);
+        let is_invite = matches!(self.server, ServerTransaction::Invite(_));
+        env.links.end(self.upstream.link, is_invite, env.shard);
     }
 
     /// The Call-ID of its request.

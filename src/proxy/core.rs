@@ -11,6 +11,7 @@ use super::link_state::PeerLoad;
 use super::links::Links;
 use super::log_levels::LogLevel;
 use super::ping::Pings;
+use super::refused_credentials::RefusedCredentials;
 use super::secrets::Secrets;
 use super::sibling::Taken;
 use super::tables::Tables;
@@ -82,7 +83,8 @@ impl Core {
                     setup.run,
                 ),
                 calendar: (setup.now, setup.unix),
-                refused: super::refused_credentials::RefusedCredentials::default(),
+                refused: Arc::new(RefusedCredentials::new(setup.now)),
+                reached: super::reached_bounds::ReachedBounds::default(),
                 taken: Taken::default(),
                 secrets: Secrets::new(&setup.seed, setup.shard),
                 wheel: Wheel::new(setup.now),
@@ -113,6 +115,11 @@ impl Core {
         self.env.log_levels.set(levels);
     }
 
+    /// From now on the core counts there whose credentials were refused.
+    pub fn share_refused_credentials(&mut self, refused: &Arc<RefusedCredentials>) {
+        self.env.refused = Arc::clone(refused);
+    }
+
     /// What the calendar says now, which siblings compare. To be called now and then, as it may be set.
     pub fn set_calendar(&mut self, now: Instant, unix: u64) {
         self.env.calendar = (now, unix);
@@ -126,6 +133,7 @@ impl Core {
             self.env.directory.next(),
             self.following.next(self.env.now),
             self.env.calls.next(),
+            self.env.reached.next(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -1,7 +1,7 @@
 //! Credentials that servers refuse (RFC 3261 §22): who guesses passwords gets a few tries in a minute and no more.
 //!
 //! A try is a client's request with credentials that is answered 401, 403 or 407, unless the server says that only its nonce
-//! was old (RFC 7616 §3.3, `stale`). Tries are counted for the source and for the user of From, in each shard. A source that has
+//! was old (RFC 7616 §3.3, `stale`). Tries are counted for the source and for the user of From, all shards together. A source that has
 //! had too many is refused; a user that has, only to sources that were refused before: else whoever knows a name could lock its
 //! owner out. A connection that holds a binding has proven itself, and is never refused for its neighbours.
 use super::environment::Environment;
@@ -13,7 +13,7 @@ use crate::sip::{HeaderName, Message};
 use std::hash::Hasher as _;
 use std::net::IpAddr;
 
-/// Whether a request may try its credentials. Costs a look at an empty table while nobody guesses.
+/// Whether a request may try its credentials. Costs a load and a compare while nobody guesses.
 ///
 /// # Errors
 /// There were too many tries.
@@ -21,7 +21,7 @@ pub(crate) fn may_try(
     inbound: &InboundMessage<'_, '_>,
     env: &Environment,
 ) -> Result<(), MessageReason> {
-    if env.refused.is_empty() || !has_credentials(inbound.message) {
+    if env.refused.is_quiet(inbound.now) || !has_credentials(inbound.message) {
         return Ok(());
     }
     // The registrar has let it in before, whatever others of its address do.
@@ -30,7 +30,7 @@ pub(crate) fn may_try(
     if is_registered || !matches!(inbound.leg, Leg::Client(_)) {
         return Ok(());
     }
-    let (now, most) = (inbound.now, env.limits.failed_logins as u32);
+    let (now, most) = (inbound.now, env.limits.failed_logins as u64);
     let of_source = env
         .refused
         .tries(source(inbound.origin.remote.ip(), env), now);
@@ -51,6 +51,7 @@ pub(crate) fn note_answer(
     let RemoteIdentity::Peer(_) = response.origin.identity else {
         return;
     };
+    // A phone that registers is asked for its password each time, and answers on a second try: the first has none.
     // Who sends none guesses nothing, and an old nonce says nothing about the password.
     if !has_credentials(request) || is_stale(response.message) {
         return;

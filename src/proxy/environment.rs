@@ -17,6 +17,7 @@ use super::link_id::LinkId;
 use super::link_state::{LinkState, QueuedMessage, SendIf};
 use super::links::Links;
 use super::log_levels::LogLevels;
+use super::reached_bounds::{ReachedBounds, is_bound};
 use super::refused_credentials::RefusedCredentials;
 use super::routing::Routing;
 use super::same_party;
@@ -67,7 +68,9 @@ pub(crate) struct Environment {
     /// The calls that this shard keeps.
     pub(crate) calls: CallTable,
     /// Who has tried wrong passwords.
-    pub(crate) refused: RefusedCredentials,
+    pub(crate) refused: Arc<RefusedCredentials>,
+    /// The bounds that requests were refused for a moment ago.
+    pub(crate) reached: ReachedBounds,
     /// Which siblings have clients that this shard is asked for.
     pub(crate) taken: Taken,
     /// The calendar at some time, in seconds.
@@ -377,6 +380,14 @@ impl Environment {
                 reason,
             },
         });
+    }
+
+    /// A request was refused. The first of a row for a bound of this node has an event of its own.
+    pub(crate) fn note_refusal(&mut self, reason: MessageReason, out: &mut Actions) {
+        if is_bound(reason) && self.reached.note(reason, self.now) {
+            let reason = reason.into();
+            out.record(Event::BoundReached { reason });
+        }
     }
 
     /// One `request_relayed`, if the settings want it, or `request_refused`.

@@ -29,6 +29,7 @@ impl Core {
         self.pings.on_deadline(now, &mut self.env, out);
         self.forget_bindings(now, out);
         self.end_silent_calls(now, out);
+        self.env.reached.forget_old(now, out);
         self.follow(now, out);
         while let Some(slot) = self.env.wheel.pop_due(now) {
             if let Some(context) = self.contexts.get_mut(slot) {

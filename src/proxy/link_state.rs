@@ -37,6 +37,9 @@ pub(crate) struct LinkState {
     pub(crate) heard: Option<Instant>,
     /// Requests from it that nobody answers.
     pub(crate) unanswered: InTime,
+    /// Those of [`Self::in_flight`] that are INVITEs, and how many there may be of a peer.
+    pub(crate) invites: u32,
+    pub(crate) most_invites: u32,
     /// What came from it and was another shard's to find.
     pub(crate) crossing: InTime,
     /// Messages that came from it, as far as that tells whether two follow each other.
@@ -78,6 +81,8 @@ impl LinkState {
             requests,
             full: false,
             in_flight: 0,
+            invites: 0,
+            most_invites: u32::MAX,
             branches: Vec::new(),
             held: Vec::new(),
             users: Vec::new(),
@@ -91,7 +96,8 @@ impl LinkState {
     }
 
     /// A transaction that came from it has ended, or has its final response.
-    pub(crate) fn transaction_over(&mut self) {
+    pub(crate) fn transaction_over(&mut self, is_invite: bool) {
+        self.invites = self.invites.saturating_sub(u32::from(is_invite));
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 

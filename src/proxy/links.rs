@@ -138,7 +138,15 @@ impl Links {
                     .map(Arc::new),
             };
             match listed {
-                Some(listed) => peer.listed = listed,
+                Some(listed) => {
+                    // Here and not at each INVITE, which would have to look its peer up for it.
+                    for link in &peer.links {
+                        if let Some(link) = self.links.get_mut(link) {
+                            link.most_invites = listed.invites;
+                        }
+                    }
+                    peer.listed = listed;
+                }
                 None => Arc::make_mut(&mut peer.listed).current = None,
             }
         }
@@ -166,6 +174,11 @@ impl Links {
         link.trusted = true;
         link.certainty = certainty;
         link.requests = requests;
+        if let Leg::Peer(key) = leg
+            && let Some(listed) = self.listing.get(key)
+        {
+            link.most_invites = listed.invites;
+        }
         // A reload can make another entry of the topology match the certificate.
         self.moves(id, before, leg);
         if certainty == Certainty::Shown
@@ -202,6 +215,9 @@ impl Links {
         link.certainty = Certainty::Claimed;
         let before = std::mem::replace(&mut link.leg, Leg::Peer(by));
         if before != Leg::Peer(by) {
+            if let Some(listed) = self.listing.get(by) {
+                link.most_invites = listed.invites;
+            }
             self.moves(id, before, Leg::Peer(by));
         }
     }
@@ -431,19 +447,23 @@ impl Links {
 
     /// Counts a transaction that came from the connection. One of another shard, whose message was
     /// handed over, is noted on first use.
-    pub(crate) fn begin(&mut self, id: LinkId, own_shard: u8) {
-        if id.shard() != own_shard {
+    pub(crate) fn begin(&mut self, id: LinkId, is_invite: bool, own_shard: u8) {
+        let link = if id.shard() == own_shard {
+            self.links.get_mut(&id)
+        } else {
             let new = || LinkState::new(Leg::Client(id), true);
-            self.links.entry(id).or_insert_with(new).in_flight += 1;
-        } else if let Some(link) = self.links.get_mut(&id) {
+            Some(self.links.entry(id).or_insert_with(new))
+        };
+        if let Some(link) = link {
             link.in_flight += 1;
+            link.invites += u32::from(is_invite);
         }
     }
 
     /// Undoes [`Self::begin`].
-    pub(crate) fn end(&mut self, id: LinkId, own_shard: u8) {
+    pub(crate) fn end(&mut self, id: LinkId, is_invite: bool, own_shard: u8) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.transaction_over();
+            link.transaction_over(is_invite);
             if id.shard() != own_shard && link.in_flight == 0 && link.branches.is_empty() {
                 self.links.remove(&id);
             }

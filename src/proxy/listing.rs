@@ -50,6 +50,8 @@ pub(crate) struct ListedPeer {
     pub(crate) policy: Option<Health>,
     /// Connections that each shard should have to it.
     pub(crate) wanted: u8,
+    /// INVITEs without a final answer from each connection with it.
+    pub(crate) invites: u32,
     pub(crate) fields: FieldRules,
     /// Whether it takes sips URIs.
     pub(crate) sips: bool,
@@ -103,6 +105,7 @@ impl ListedPeer {
             health: board.of(PeerKey::OTHER_PROCESS),
             policy: None,
             wanted: 1,
+            invites: u32::MAX,
             fields: FieldRules::standard(FieldTrust::Inside),
             sips: true,
             hide_topology: false,
@@ -116,6 +119,11 @@ impl ListedPeer {
     pub(crate) fn covers(&self, name: &str) -> bool {
         let covers = self.covers.as_ref();
         covers.is_some_and(|covers| covers.covers(name))
+    }
+
+    /// Whether its entry covers any.
+    pub(crate) fn covers_any(&self) -> bool {
+        self.covers.is_some()
     }
 
     /// Its entry under a name that it covers. It has a health of its own, which says nothing of the
@@ -246,6 +254,7 @@ impl Listing {
                     health: board.of(key),
                     policy,
                     wanted: peer.connections,
+                    invites: u32::try_from(peer.invites).unwrap_or(u32::MAX),
                     fields: peer.boundary.fields,
                     sips: peer.boundary.sips,
                     hide_topology: peer.boundary.hide_topology,

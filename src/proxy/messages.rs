@@ -384,7 +384,11 @@ fn ask_next(inbound: &InboundMessage<'_, '_>, env: &mut Environment, out: &mut A
     let is_here = match inbound.leg {
         Leg::Peer(key) if inbound.certainty == Certainty::Shown => {
             let peer = env.links.peer(key);
-            peer.map_or(0, |peer| peer.health.shards())
+            // Connections under a name that an entry covers are in no such list.
+            peer.map_or(0, |peer| match peer.covers_any() {
+                true => u64::MAX,
+                false => peer.health.shards(),
+            })
         }
         Leg::Peer(_) | Leg::Client(_) | Leg::Binding(_) => u64::MAX,
     };

@@ -1,42 +1,182 @@
-//! How many credentials of each source and user were refused lately; bounded, and for a minute.
-use super::fast_map::FastMap;
-use std::time::{Duration, Instant};
+//! How many credentials of each source and user were refused lately; bounded, for a minute, and one table for all shards.
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
-/// Tries are counted by this time.
-const SPAN: Duration = Duration::from_secs(60);
-/// So many sources and users are counted; who comes on top is not, until others are forgotten.
-const MOST: usize = 16_384;
+/// Tries are counted by this time, in seconds.
+pub(crate) const SPAN: u64 = 60;
+/// So many places there are: who finds none is not counted, until a minute of others is over.
+const PLACES: usize = 16_384;
+/// So many of them are looked at for one key.
+const PROBES: usize = 8;
+/// Bits of a place that count tries, and those that hold the second in which its minute began; the rest tells keys apart.
+const COUNT: u32 = 20;
+const SECOND: u32 = 20;
 
-/// The tries of a shard's sources and users, by keyed hashes of them.
-#[derive(Default)]
-pub(crate) struct RefusedCredentials(FastMap<u64, (Instant, u32)>);
+/// The tries of all sources and users, by keyed hashes of them.
+///
+/// Places are atomics, so that nobody waits for anybody: shards touch them only for a request with credentials that was
+/// refused, and, while a minute with such a one lasts, for each one with credentials.
+#[derive(Debug)]
+pub struct RefusedCredentials {
+    since: Instant,
+    /// The second of the last refusal, one higher; 0: there was none.
+    last: AtomicU64,
+    places: Box<[AtomicU64]>,
+}
+
+/// What stands in one place. Keys that share a place and a mark would share their tries: with 24 bits of a keyed hash, one
+/// pair in sixteen million does.
+#[derive(Clone, Copy)]
+struct Tries {
+    mark: u64,
+    second: u64,
+    count: u64,
+}
+
+impl Tries {
+    fn of(packed: u64) -> Self {
+        Self {
+            mark: packed >> (COUNT + SECOND),
+            second: (packed >> COUNT) & ((1 << SECOND) - 1),
+            count: packed & ((1 << COUNT) - 1),
+        }
+    }
+
+    fn packed(self) -> u64 {
+        self.mark << (COUNT + SECOND) | self.second << COUNT | self.count
+    }
+
+    /// Whether its minute lasts. Seconds go round after twelve days.
+    fn counts(self, now: u64) -> bool {
+        let age = now.wrapping_sub(self.second) & ((1 << SECOND) - 1);
+        self.count > 0 && age < SPAN
+    }
+}
 
 impl RefusedCredentials {
-    /// Whether nobody has had any, which is nearly always so.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// An empty table.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            last: AtomicU64::new(0),
+            places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.since).as_secs()
+    }
+
+    /// Whether nobody has had any for a minute, which is nearly always so. Costs a load and a compare.
+    pub(crate) fn is_quiet(&self, now: Instant) -> bool {
+        match self.last.load(Relaxed) {
+            0 => true,
+            last => self.second(now) >= last.saturating_add(SPAN),
+        }
     }
 
     /// Counts one more. A key is a keyed hash, so that nobody can make two users share one.
-    pub(crate) fn note(&mut self, key: u64, now: Instant) {
-        // Only when it is full: a guess costs no walk over the others.
-        if self.0.len() >= MOST {
-            self.0.retain(|_, (since, _)| now < *since + SPAN);
+    pub(crate) fn note(&self, key: u64, now: Instant) {
+        let second = self.second(now);
+        self.last.store(second + 1, Relaxed);
+        let mark = mark(key);
+        let is_own = |tries: Tries| tries.counts(second) && tries.mark == mark;
+        let own = self
+            .near(key)
+            .find(|place| is_own(Tries::of(place.load(Relaxed))));
+        // A table that is full counts nobody new: what was counted keeps its place for its minute, so that a flood of
+        // names frees nobody who has guessed before.
+        let place = own.or_else(|| {
+            let is_free = |place: &&AtomicU64| !Tries::of(place.load(Relaxed)).counts(second);
+            self.near(key).find(is_free)
+        });
+        // Two shards that meet here may make one place of two, or lose a try: the bound is no less one for that.
+        let more = |packed| {
+            let before = Tries::of(packed);
+            let tries = match is_own(before) {
+                // A minute begins with the first try in it.
+                true => Tries {
+                    count: (before.count + 1).min((1 << COUNT) - 1),
+                    ..before
+                },
+                false => Tries {
+                    mark,
+                    second: second & ((1 << SECOND) - 1),
+                    count: 1,
+                },
+            };
+            Some(tries.packed())
+        };
+        if let Some(place) = place {
+            let _ = place.fetch_update(Relaxed, Relaxed, more);
         }
-        if self.0.len() >= MOST && !self.0.contains_key(&key) {
-            return;
-        }
-        // A minute begins with the first try in it.
-        let tries = self.0.entry(key).or_insert((now, 0));
-        if now >= tries.0 + SPAN {
-            *tries = (now, 0);
-        }
-        tries.1 += 1;
     }
 
     /// Tries within a minute; of a minute that is over none count.
-    pub(crate) fn tries(&self, key: u64, now: Instant) -> u32 {
-        let tries = self.0.get(&key).filter(|(since, _)| now < *since + SPAN);
-        tries.map_or(0, |(_, count)| *count)
+    pub(crate) fn tries(&self, key: u64, now: Instant) -> u64 {
+        let (mark, now) = (mark(key), self.second(now));
+        let all = self.near(key).map(|place| Tries::of(place.load(Relaxed)));
+        all.filter(|tries| tries.mark == mark && tries.counts(now))
+            .map(|tries| tries.count)
+            .sum()
+    }
+
+    /// The places that a key may have.
+    fn near(&self, key: u64) -> impl Iterator<Item = &AtomicU64> {
+        let first = key as usize % PLACES;
+        let places = self.places.iter();
+        // Those at the end of the table have fewer.
+        places.skip(first).take(PROBES)
+    }
+}
+
+/// What tells a key from others with the same place: of bits that do not choose the place.
+fn mark(key: u64) -> u64 {
+    key >> (COUNT + SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[expect(clippy::disallowed_methods, reason = "any starting point will do")]
+    fn table() -> (Instant, RefusedCredentials) {
+        let now = Instant::now();
+        (now, RefusedCredentials::new(now))
+    }
+
+    #[test]
+    fn tries_are_counted_for_a_minute_and_of_so_many_at_a_time() {
+        let (start, refused) = table();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(refused.is_quiet(at(0)) && refused.is_quiet(at(1_000_000)));
+        for second in 0..30 {
+            refused.note(7, at(second));
+        }
+        assert_eq!(
+            (refused.tries(7, at(59)), refused.tries(7, at(60))),
+            (30, 0)
+        );
+        // Same places, another key.
+        assert_eq!(refused.tries(7 | 1 << 50, at(30)), 0);
+        assert!(!refused.is_quiet(at(89)) && refused.is_quiet(at(90)));
+        // As many as there are places near it, and no more.
+        for key in 0..100 {
+            refused.note(7 | key << 50, at(200));
+        }
+        let counted = (0..100).filter(|key| refused.tries(7 | key << 50, at(200)) == 1);
+        assert_eq!(counted.count(), PROBES);
+    }
+
+    #[test]
+    fn what_all_shards_have_seen_counts_together() {
+        let (start, refused) = table();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1_000).for_each(|_| refused.note(9, start)));
+            }
+        });
+        assert_eq!(refused.tries(9, start), 4_000);
     }
 }

@@ -9,7 +9,7 @@ use super::environment::{Environment, LoggedRequest};
 use super::inbound::InboundMessage;
 use super::interface::Actions;
 use super::leg::Leg;
-use super::{branch, keep_alive, same_party};
+use super::{branch, keep_alive, reached_bounds, refused_credentials, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{Extra, HeaderName, Message, Method, StartLine, write_reply};
 use smallvec::SmallVec;
@@ -21,8 +21,8 @@ use std::time::Duration;
 /// client comes back soon if it has no other node.
 const RETRY_ELSEWHERE: u32 = 30;
 
-/// The same when there is too much to do: what is under way has ended by then.
-const RETRY_OVERLOADED: u32 = 5;
+/// The same when there is too much to do. Short, since a sender keeps its BYEs back as long.
+const RETRY_OVERLOADED: u32 = 1;
 
 /// Methods that are named to somebody who asks what this node takes.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE";
@@ -68,6 +68,7 @@ pub(crate) fn refuse(
         took: Duration::ZERO,
     };
     env.log_request(inbound.upstream(), message, &line, out);
+    env.note_refusal(reason, out);
 }
 
 /// The To tag of answers without a context: the same for the same request, and recognisable in its
@@ -135,7 +136,7 @@ pub(crate) fn write_refusal(
     if reason.status() == 405 {
         extras.push(Extra::Allow(ALLOW));
     }
-    if let Some(seconds) = retry_after(reason, to) {
+    if let Some(seconds) = retry_after(reason) {
         extras.push(Extra::RetryAfter(seconds));
     }
     extras.push(Extra::Warning {
@@ -152,26 +153,18 @@ pub(crate) fn write_refusal(
     write_reply(message, source, status, Some(&tag), &extras, out);
 }
 
-/// How long the sender of a refused request should stay away (RFC 3261 §21.5.4), if that is about this
-/// node. A server that hears it of one target's trouble would keep the requests for all others back, too.
-fn retry_after(reason: MessageReason, to: Leg) -> Option<u32> {
-    let elsewhere = [
-        MessageReason::Draining,
-        MessageReason::ClientAway,
-        MessageReason::CredentialsRefused,
-    ];
-    if elsewhere.contains(&reason) {
+/// How long the sender of a refused request should stay away (RFC 3261 §21.5.4), if the refusal is about what
+/// this node can carry. Such a sender takes its requests elsewhere meanwhile, those of its dialogs
+/// included.
+fn retry_after(reason: MessageReason) -> Option<u32> {
+    if matches!(reason, MessageReason::Draining | MessageReason::ClientAway) {
         return Some(RETRY_ELSEWHERE);
     }
-    let of_target = [
-        MessageReason::ClientBudget,
-        MessageReason::ConnectQueueFull,
-        MessageReason::PeerCongested,
-    ];
-    let to_client = matches!(to, Leg::Client(_) | Leg::Binding(_));
-    let is_overload =
-        reason == MessageReason::TooManyTransactions || to_client && of_target.contains(&reason);
-    is_overload.then_some(RETRY_OVERLOADED)
+    reached_bounds::is_bound(reason).then_some(match reason == MessageReason::CredentialsRefused {
+        // By then the minute of its tries is over.
+        true => refused_credentials::SPAN as u32,
+        false => RETRY_OVERLOADED,
+    })
 }
 
 /// 200 to an OPTIONS for this node (RFC 3261 §11.2): how peers see that it lives.

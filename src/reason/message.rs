@@ -170,6 +170,11 @@ reasons! {
         ClientBudget "client_budget" (status 503 "too many requests")
             check: "request events of that remote: methods and rate",
             remedy: "find out why the client sends so much, or raise the limit",
+        /// this connection has as many INVITEs without a final answer as limits.invites_per_client, or `invites` of the
+        /// [[peer]], allows
+        TooManyInvites "too_many_invites" (status 503 "too many calls at once")
+            check: "request events of that remote with method INVITE: how many, and how long they ring",
+            remedy: "find out why it begins so many calls at once, or raise the limit",
         /// the source, or the user that the request is from, has had as many credentials refused in a minute as
         /// limits.failed_logins allows
         CredentialsRefused "credentials_refused" (status 503 "too many failed attempts")

@@ -128,6 +128,8 @@ pub struct Peer {
     pub keepalive: Option<Duration>,
     /// Connections that each shard has to it under load, at least 1.
     pub connections: u8,
+    /// INVITEs without a final answer from each connection with it, at least 1.
+    pub invites: usize,
     /// Messages a second that are read from each connection with it, at least 1.
     pub rate: usize,
     /// What passes between it and this node.
@@ -161,6 +163,7 @@ impl Peer {
             covers: Vec::new(),
             keepalive: None,
             connections: 1,
+            invites: 100_000,
             rate: 1_000_000,
             boundary: PeerBoundary::standard(FieldTrust::Outside),
             window: Window::default(),

@@ -139,6 +139,10 @@ pub(crate) async fn a_source_that_connects_without_end_is_refused_for_the_rest_o
     };
     let refused = tokio::time::timeout(SOON, refused).await.unwrap();
     assert_eq!(refused["reason"], "too_many_connects", "{refused}");
+    for event in ["bound_reached", "bound_left"] {
+        let event = world.logged(event, |_| true).await;
+        assert_eq!(event["reason"], "too_many_connects", "{event}");
+    }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let alice = world.client("alice").await;
     message_passes(&alice, &world.fe01).await;

@@ -39,14 +39,17 @@ fn is_tried(w: &mut World, client: LinkId, home: LinkId, status: u16, challenge:
 
 #[test]
 fn ten_wrong_passwords_in_a_minute_are_tried_and_no_more() {
-    let mut w = World::new();
-    let home = w.peer(FE01);
+    // Those of all shards are counted together.
+    let mut w = World::with(topology(), 3);
+    let homes = [0, 1, 2].map(|shard| w.peer_in(shard, FE01));
+    let home = homes[0];
     let mut tried = 0;
     for number in 0..30 {
         // A connection of its own for each, and a name of its own.
-        let client = w.client();
+        let shard = number as u8 % 3;
+        let (client, home) = (w.client_in(shard), homes[usize::from(shard)]);
         register(&mut w, client, &format!("user{number}"), number);
-        let status = [401, 403, 407][number as usize % 3];
+        let status = [401, 403, 407][number as usize / 3 % 3];
         tried += u32::from(is_tried(&mut w, client, home, status, ""));
     }
     assert_eq!(tried, 10);

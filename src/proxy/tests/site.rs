@@ -2,8 +2,8 @@
 use crate::topology::{
     Boundary, ClientPath, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat,
     LogIdentities, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
-    PeerName, PeerRef, Pool, Revocation, RevocationScope, Scheduling, Strategy, TokenSettings,
-    Topology, TopologyId, TrustRef, TrustSet, Window,
+    PeerRef, Pool, Revocation, RevocationScope, Scheduling, Strategy, TokenSettings, Topology,
+    TopologyId, TrustRef, TrustSet, Window,
 };
 use crate::trust::Generation;
 use rustls_pki_types::{CertificateDer, UnixTime};

@@ -1,5 +1,7 @@
 //! RFC 3261 §16.3: what is refused before anything is routed.
 use super::world::*;
+use crate::observe::Event;
+use std::time::Duration;
 
 #[track_caller]
 fn refused(request: &Request<'_>, start: &str, reason: &str) -> String {
@@ -198,4 +200,58 @@ fn a_client_has_a_budget_and_another_client_is_not_hurt_by_it() {
     let message = w.expect(home, "MESSAGE");
     w.answers(home, &message, 200);
     w.expect(other, "SIP/2.0 200");
+}
+
+#[test]
+fn a_connection_has_so_many_calls_that_ring_and_a_bound_says_when_it_bites() {
+    let mut topology = topology();
+    topology.limits.invites_per_client = 2;
+    topology.peers[2].invites = 1;
+    for (is_client, most) in [(true, 2), (false, 1)] {
+        let mut w = World::with(topology.clone(), 1);
+        let home = w.peer(FE01);
+        let caller = match is_client {
+            true => w.client(),
+            false => w.peer(PARTNER),
+        };
+        let invite = |w: &mut World, number: usize| {
+            let branch = format!("z9hG4bK{number}");
+            let request = Request::of("INVITE").branch(&branch).cseq(number as u32);
+            match is_client {
+                true => w.ask(caller, request),
+                false => w.ask(caller, request.from("<sip:carol@fabrikam.test>;tag=1")),
+            }
+        };
+        for number in 1..=most {
+            invite(&mut w, number);
+            let got = w.expect(home, "INVITE");
+            w.rings(home, &got);
+            w.expect(caller, "SIP/2.0 180");
+            if number == most {
+                invite(&mut w, 8);
+                invite(&mut w, 9);
+                for _ in 0..2 {
+                    let refusal = w.expect(caller, "SIP/2.0 503");
+                    assert_eq!(field(&refusal, "Retry-After"), Some("1"));
+                }
+                let reached = |event: &&Event| matches!(event, Event::BoundReached { .. });
+                assert_eq!(w.events.iter().filter(reached).count(), 1);
+                assert_eq!(w.reasons(), ["too_many_invites"; 2]);
+                w.silent(home);
+                // Once it is answered the next one begins.
+                w.answers(home, &got, 200);
+                w.expect(caller, "SIP/2.0 200");
+                invite(&mut w, 10);
+                w.expect(home, "INVITE");
+            }
+        }
+        w.pass(Duration::from_secs(6));
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only these are asked for")]
+        let about = |event: &Event| match event {
+            Event::BoundLeft { reason, refused } => Some((reason.code(), *refused)),
+            _ => None,
+        };
+        let bounds: Vec<_> = w.events.iter().filter_map(about).collect();
+        assert_eq!(bounds, [("too_many_invites", 2)]);
+    }
 }

@@ -7,7 +7,7 @@ use crate::proxy::host_hash::host_hash;
 use crate::proxy::token::BoundClient;
 use crate::proxy::{
     Action, Actions, AdvertisedNames, BindingMessage, CallMessage, Core, CoreSetup, HealthBoard,
-    LinkEvent, LinkId, Origin, RemoteIdentity, Tables, TokenKeys,
+    LinkEvent, LinkId, Origin, RefusedCredentials, RemoteIdentity, Tables, TokenKeys,
 };
 use crate::sip::{Message, Uri};
 use crate::topology::{Direction, DnsName, PeerRef, Topology};
@@ -92,6 +92,7 @@ impl World {
         let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
         let health = Arc::new(HealthBoard::new(now));
         let tables = Tables::new(Arc::clone(&generation), &names, &health);
+        let refused = Arc::new(RefusedCredentials::new(now));
         let cores = (0..shards)
             .map(|shard| {
                 let setup = CoreSetup {
@@ -104,7 +105,9 @@ impl World {
                     unix: 1_800_000_000,
                     tally: Arc::default(),
                 };
-                Core::new(setup, Arc::clone(&tables), Arc::clone(&keys))
+                let mut core = Core::new(setup, Arc::clone(&tables), Arc::clone(&keys));
+                core.share_refused_credentials(&refused);
+                core
             })
             .collect();
         Self {

@@ -153,8 +153,10 @@ limits! {
         "Transactions at a time in each shard; requests of dialogs may take an eighth more, BYE two.";
     transactions_per_client: count 200, (1, 1_000_000), reload,
         "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.";
+    invites_per_client: count 1_000, (1, 1_000_000), reload,
+        "INVITEs without a final answer at a time from one client connection; re-INVITEs may take an eighth more. More are answered 503.";
     failed_logins: count 10, (1, 1_000_000), reload,
-        "Requests with credentials that are answered 401, 403 or 407 (an old nonce aside) in a minute, from one source and for one user, in each shard; more are answered 503, but on connections that hold a binding.";
+        "Requests with credentials that are answered 401, 403 or 407 (an old nonce aside) in a minute, from one source and for one user; more are answered 503, but on connections that hold a binding.";
     // systemd kills after TimeoutStopSec, so the daemon asks for more time when this is longer.
     drain: time 10 * SECOND, WAIT, reload,
         "How long SIGTERM lets transactions finish.";

@@ -120,6 +120,7 @@ pub(super) fn load(
         covers,
         keepalive: raw.keepalive,
         connections: raw.connections,
+        invites: raw.invites,
         rate: raw.rate,
         boundary,
         window,

@@ -104,6 +104,7 @@ impl World {
             identity: IdentityRef(0),
             dns: crate::topology::Lookup::Sip,
             keepalive: None,
+            invites: 100_000,
             rate: 1_000_000,
             connections: 1,
             covers: Vec::new(),

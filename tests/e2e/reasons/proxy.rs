@@ -86,6 +86,17 @@ pub(super) async fn a_client_has_a_budget_and_a_drained_pool_takes_nothing() {
     world.refused("client_budget").await;
     world
         .reload_with(|t| {
+            t.section("[limits]")
+                .raw("transactions_per_client", "10")
+                .raw("invites_per_client", "1");
+        })
+        .await;
+    for _ in 0..2 {
+        alice.invite(BOB).send().await.unwrap();
+    }
+    world.refused("too_many_invites").await;
+    world
+        .reload_with(|t| {
             let members = ["fe01.contoso.test", "fe02.contoso.test"];
             t.section("[[pool]]").list("drain", &members);
         })
