@@ -34,7 +34,8 @@ impl Serialize for LogName {
 }
 
 impl LogName {
-    fn event(row: &EventRow) -> Self {
+    fn event(kind: EventKind) -> Self {
+        let row = kind.row();
         let fields = row.fields();
         // The mark of docs/events.md: left out when it has no value.
         let fields =
@@ -49,6 +50,7 @@ impl LogName {
                 ("caused_by", row.limited.who().into()),
                 ("lines", row.limited.lines().into()),
                 ("counts", row.counts.into()),
+                ("message_id", kind.message_id().into()),
                 ("formerly", json!(row.former)),
             ],
         }
@@ -78,8 +80,9 @@ impl LogName {
 pub fn of(name: &str) -> Vec<ExplainedName> {
     // Reasons first: scripts that look up a code read the first entry.
     let reasons = reasons::of(name).into_iter().map(ExplainedName::Reason);
-    let events = EventKind::ALL.iter().map(|kind| kind.row());
-    let events = events.filter(|row| row.name == name || row.former.contains(&name));
+    let is_called = |row: &EventRow| row.name == name || row.former.contains(&name);
+    let events = EventKind::ALL.iter().copied();
+    let events = events.filter(|kind| is_called(kind.row()));
     let fields = ALL_KEYS.iter();
     let fields = fields.filter(|key| key.name == name || key.former == Some(name));
     let log = events.map(LogName::event);
@@ -163,10 +166,11 @@ mod tests {
         let page = page("peer_down");
         for line in [
             "peer_disconnected  (event)",
-            "  level      warn",
-            "  fields     peer, ",
-            "  caused_by  a peer",
-            "  formerly   peer_down",
+            "  level       warn",
+            "  fields      peer, ",
+            "  caused_by   a peer",
+            "  message_id  4ea287f48f9b8dc4b727ccf40b2e446e",
+            "  formerly    peer_down",
         ] {
             assert!(page.contains(line), "{line}: {page}");
         }
