@@ -50,6 +50,7 @@ impl LogName {
                 ("caused_by", row.limited.who().into()),
                 ("lines", row.limited.lines().into()),
                 ("counts", row.counts.into()),
+                // For `journalctl MESSAGE_ID=...`, and for who writes a catalog.
                 ("message_id", kind.message_id().into()),
                 ("formerly", json!(row.former)),
             ],
@@ -80,6 +81,7 @@ impl LogName {
 pub fn of(name: &str) -> Vec<ExplainedName> {
     // Reasons first: scripts that look up a code read the first entry.
     let reasons = reasons::of(name).into_iter().map(ExplainedName::Reason);
+    // A line may be of a version in which the event was called otherwise.
     let is_called = |row: &EventRow| row.name == name || row.former.contains(&name);
     let events = EventKind::ALL.iter().copied();
     let events = events.filter(|kind| is_called(kind.row()));

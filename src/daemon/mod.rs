@@ -6,6 +6,7 @@
 
 mod address_guard;
 mod clock;
+mod confinement;
 pub mod control;
 mod crl_fetch;
 pub mod crl_state;

@@ -1,5 +1,6 @@
 //! A running node: its edge, the generation that serves, and what reloads have brought.
 use super::clock::now;
+use super::confinement::Outside;
 use super::error::DaemonError;
 use super::letting_go::LettingGo;
 use super::loading::load;
@@ -54,6 +55,8 @@ pub struct Daemon {
     pub(super) reloads: Mutex<ReloadTally>,
     /// Parties whose requests have other lines for a while.
     pub(super) log_levels: Mutex<LogLevelList>,
+    /// Where what the process dropped is done.
+    pub(super) outside: Outside,
     /// It has begun to stop.
     draining: AtomicBool,
 }
@@ -157,6 +160,7 @@ impl Daemon {
             retired: AtomicBool::new(false),
             letting_go: Mutex::new(None),
             reloads: Mutex::default(),
+            outside: Outside::default(),
             draining: AtomicBool::new(false),
         })
     }

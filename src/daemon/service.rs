@@ -1,5 +1,6 @@
 //! The daemon as a service: signals, commands, and the notifications of systemd (sd_notify(3); `Type=notify` and
 //! `notify-reload`).
+use super::confinement::{Outside, confine};
 use super::control::{
     ControlContext, ControlPlace, ControlRefusal, ControlServer, Reply, Request, Sinks,
     SupervisorCommand,
@@ -73,6 +74,11 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         // Why it does not start must be said somewhere.
         Err(error) => (Sink::standard(), generation.and(Err(error.into()))),
     };
+    // Before any thread is started, since it binds those that come after.
+    let (outside, confined) = match &generation {
+        Ok(generation) => confine(generation.topology()),
+        Err(_) => (Outside::default(), None),
+    };
     let (log, _guard) = Log::start(&settings, queue, sink);
     // From now on what libraries log comes the same way.
     log.gather_library_logs();
@@ -96,9 +102,14 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
             let reopen = signal(SignalKind::user_defined1())?;
             tokio::spawn(log_file::reopen_at(reopen, settings.file, log.clone()));
             let started = match former {
-                Some(former) => take_over(path, generation, sockets?, former, &log).await?,
-                None => start(path, generation, sockets?, &log)?,
+                Some(former) => {
+                    take_over(path, generation, sockets?, former, outside, &log).await?
+                }
+                None => start(path, generation, sockets?, outside, &log)?,
             };
+            if let Some(confined) = confined {
+                log.record(confined);
+            }
             supervise(started, signals, program).await;
             Ok(())
         });
@@ -131,11 +142,13 @@ fn start(
     path: &Path,
     generation: Arc<Generation>,
     sockets: InheritedSockets,
+    outside: Outside,
     log: &Log,
 ) -> Result<Started, DaemonError> {
     // Before the listeners: without a socket that the topology names nothing is to be promised.
     let place = control_socket(&generation, log)?;
-    let daemon = Daemon::start_loaded(path, generation, sockets, log)?;
+    let mut daemon = Daemon::start_loaded(path, generation, sockets, log)?;
+    daemon.outside = outside;
     Ok(Started {
         daemon: Arc::new(daemon),
         place,
@@ -150,6 +163,7 @@ async fn take_over(
     generation: Arc<Generation>,
     sockets: InheritedSockets,
     process: FormerProcess,
+    outside: Outside,
     log: &Log,
 ) -> Result<Started, DaemonError> {
     // What it says first is needed for everything else.
@@ -163,7 +177,8 @@ async fn take_over(
     };
     // As many shards as there are ends, at most.
     let inheritance = former.inheritance(process.links.len());
-    let daemon = Daemon::start_after(path, generation, sockets, &inheritance, log)?;
+    let mut daemon = Daemon::start_after(path, generation, sockets, &inheritance, log)?;
+    daemon.outside = outside;
     // The same that is looked at after a reload, but here a listener that shows something else is a reason not to go on.
     daemon.try_listeners().await?;
     // From its return on the other one accepts nothing.

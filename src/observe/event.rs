@@ -51,6 +51,14 @@ events! {
         generation: u64 => generation,
     }
 
+    /// the process has dropped what it does not need; `detail` says what the kernel could not forbid
+    confined => Confined {
+        INFO, WARN if |detail| detail.is_some(), "the kernel could not forbid all of it";
+        Never; "starts that dropped writing, executing and binding";
+        writable: Vec<String> => writable,
+        detail: Option<String> => detail,
+    }
+
     // ---- Operators. Who may use the control socket may also stop the daemon: a limit would only hide what was done. ----
 
     /// the control socket takes commands

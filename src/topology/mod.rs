@@ -77,8 +77,8 @@ pub(crate) use load::read_topology;
 pub use load::{load, load_text};
 pub(crate) use model::MOST_SHARDS;
 pub use model::{
-    Accept, ClientCertificates, Direction, Expectation, Identity, KeyPair, Listener, Node,
-    Revocation, RevocationScope, Scheduling, Staple, TrustSet,
+    Accept, ClientCertificates, Confinement, Direction, Expectation, Identity, KeyPair, Listener,
+    Node, Revocation, RevocationScope, Scheduling, Staple, TrustSet,
 };
 pub(crate) use moment::{moment, show_moment, show_time};
 pub use named_file::NamedFile;

@@ -27,6 +27,8 @@ pub struct Node {
     pub shards: Option<u16>,
     /// How the kernel schedules the shards' threads.
     pub scheduling: Scheduling,
+    /// What the process drops before it serves.
+    pub confinement: Confinement,
     /// Where the newest CRLs are kept across restarts; `None`: where systemd has put it, if it has.
     pub state: Option<PathBuf>,
 }
@@ -45,6 +47,16 @@ words! {
         Batch = "batch",
         /// As the daemon was started.
         Inherit = "inherit",
+    }
+}
+
+words! {
+    /// `[node] confinement` (landlock(7)).
+    pub enum Confinement {
+        /// As much as the kernel's Landlock forbids.
+        Landlock = "landlock",
+        /// Nothing.
+        Off = "off",
     }
 }
 

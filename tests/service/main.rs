@@ -1,5 +1,7 @@
 //! The real program under a stand-in for systemd.
 #[cfg(test)]
+mod confinement;
+#[cfg(test)]
 mod control_socket;
 #[cfg(test)]
 mod socket_activation;

@@ -87,6 +87,20 @@ impl ControlPlace {
         Err(last.unwrap_or_else(|| unusable(Path::new(RUN), "no runtime directory is known")))
     }
 
+    /// The directories in which [`Self::take`] would bind; those that it would make are made.
+    pub(in crate::daemon) fn directories(topology: &Topology) -> Vec<PathBuf> {
+        let paths = match &topology.admin().socket {
+            Some(path) => vec![path.clone()],
+            None => candidates().into_iter().collect(),
+        };
+        let made =
+            |path: &PathBuf| topology.admin().socket.is_some() || make_directory(path).is_ok();
+        let paths = paths.iter().filter(|path| made(path));
+        paths
+            .filter_map(|path| Some(path.parent()?.to_owned()))
+            .collect()
+    }
+
     /// Binds at this path, mode 0600.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ pub(in crate::daemon) async fn run(daemon: Arc<Daemon>) {
             drop(served.take());
         }
         if let Some(address) = wanted.filter(|_| served.is_none()) {
-            match begin(&daemon, address) {
+            match begin(&daemon, address).await {
                 Ok((bound, guard)) => {
                     served = Some((address, guard));
                     reported = None;
@@ -60,8 +60,10 @@ pub(in crate::daemon) async fn run(daemon: Arc<Daemon>) {
 }
 
 /// Binds the address and starts the thread; returns the address as bound.
-fn begin(daemon: &Arc<Daemon>, address: SocketAddr) -> io::Result<(SocketAddr, DropGuard)> {
-    let socket = TcpListener::bind(address)?;
+async fn begin(daemon: &Arc<Daemon>, address: SocketAddr) -> io::Result<(SocketAddr, DropGuard)> {
+    // A port that nobody knew of when this process dropped binding.
+    let bind = move || TcpListener::bind(address);
+    let socket = daemon.outside.run(bind).await??;
     socket.set_nonblocking(true)?;
     // Port 0 has become a real one.
     let bound = socket.local_addr()?;

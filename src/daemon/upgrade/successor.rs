@@ -66,7 +66,13 @@ pub(in crate::daemon) async fn start(
             .map(|end| (LINK.to_owned(), OwnedFd::from(end))),
     );
     descriptors.extend(handed.sockets);
-    let child = spawn(program, &daemon.path, descriptors, &near_end).map_err(no_start)?;
+    let own_end = near_end.try_clone().map_err(no_start)?;
+    let paths = (program.to_owned(), daemon.path.clone());
+    // What is started there is not bound by what this process dropped: it does that itself.
+    let spawned = daemon
+        .outside
+        .run(move || spawn(&paths.0, &paths.1, descriptors, &own_end));
+    let child = spawned.await.and_then(|child| child).map_err(no_start)?;
     // The far ends are gone from this process with the command: when the new one ends, the conversation does.
     let conversation = Conversation::over(near_end).map_err(no_start)?;
     let mut successor = Successor {

@@ -1,9 +1,9 @@
 //! The topology that the core's tests are about, and the certificates of its servers.
 use crate::topology::{
-    Boundary, ClientPath, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat,
-    LogIdentities, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
-    PeerRef, Pool, Revocation, RevocationScope, Scheduling, Strategy, TokenSettings, Topology,
-    TopologyId, TrustRef, TrustSet, Window,
+    Boundary, ClientPath, Confinement, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair,
+    LogFormat, LogIdentities, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary,
+    PeerKind, PeerRef, Pool, Revocation, RevocationScope, Scheduling, Strategy, TokenSettings,
+    Topology, TopologyId, TrustRef, TrustSet, Window,
 };
 use crate::trust::Generation;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -118,6 +118,7 @@ pub(super) fn topology() -> Topology {
             advertise_port: None,
             shards: None,
             scheduling: Scheduling::Inherit,
+            confinement: Confinement::Off,
             state: None,
         },
         identities: vec![Identity {

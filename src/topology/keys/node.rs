@@ -1,7 +1,7 @@
 //! The keys of `[node]`: this daemon.
 use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
 use super::{Compare, ShownValue, Text, keys};
-use crate::topology::{MOST_SHARDS, Node, Scheduling};
+use crate::topology::{Confinement, MOST_SHARDS, Node, Scheduling};
 
 // Most of this section needs a restart, because sockets, threads and the names in routes that are on
 // their way were made with it.
@@ -36,6 +36,11 @@ keys! {
              the one on its core finish instead of interrupting it, and then finds more to do at once; while other programs \
              keep every core busy, it waits some milliseconds longer for its turn. A policy that the daemon was started with \
              (`chrt`, `CPUSchedulingPolicy=`) stays. `\"inherit\"`: as the daemon was started, whatever that is.";
+        confinement: Confinement = default(Confinement::Landlock), ValueType::Word(Confinement::WORDS), restart,
+            "What the process drops before it serves. `\"landlock\"`: it can write nowhere but in the directories of `state`, \
+             `log.file` and the control socket, execute no program, and bind no TCP port but its listeners' (landlock(7); what the \
+             kernel has of that, see the event `confined`). An upgrade and a new address of `[http]` are exempt; a `state` that a \
+             reload moves is written after a restart. `\"off\"`: nothing.";
         // The path itself is not shown, only that it moved: what matters is that what was kept is left
         // behind.
         state: Option<Text> = optional("`$STATE_DIRECTORY` (systemd's `StateDirectory=`), else none"), TEXT, reload,

@@ -25,6 +25,7 @@ pub(super) fn load(raw: &RawNode, loading: &mut Loading<'_, '_>) -> Option<Node>
         advertise_port: raw.advertise_port,
         shards: raw.shards,
         scheduling: raw.scheduling,
+        confinement: raw.confinement,
         // Neither created nor looked at here: `check` loads topologies on machines where the daemon
         // does not run.
         state: raw.state.as_ref().map(|text| loading.path(text)),

@@ -298,7 +298,7 @@ fn a_file_that_vanishes_leaves_its_crl_in_force_until_it_is_stale_and_its_number
         crls: vec![(TrustRef(0), Vec::new())],
         ..Read::default()
     };
-    assert!(held.refresh(2, read(), later(599)).generation.is_none());
+    assert!(held.refresh(2, read(), later(540)).generation.is_none());
     let next = held.refresh(2, read(), later(600)).generation.unwrap();
     assert_eq!(next.held_crls()[0].series.crls(), []);
     assert_eq!(

@@ -20,10 +20,11 @@ mod staged;
 
 use super::{Generation, Presented, TrustReason, decide};
 use crate::topology::{
-    Accept, Boundary, ClientCertificates, Crl, Direction, DnsName, Expectation, Fault, FieldTrust,
-    HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogIdentities, LogRequests, LogSettings,
-    NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerName, PurposePolicy, Revocation,
-    RevocationScope, Scheduling, Stage, TokenSettings, Topology, TrustRef, TrustSet, Window,
+    Accept, Boundary, ClientCertificates, Confinement, Crl, Direction, DnsName, Expectation, Fault,
+    FieldTrust, HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogIdentities, LogRequests,
+    LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerName, PurposePolicy,
+    Revocation, RevocationScope, Scheduling, Stage, TokenSettings, Topology, TrustRef, TrustSet,
+    Window,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use sipward_lab::pki::{self, Authority};
@@ -145,6 +146,7 @@ impl World {
                 advertise_port: None,
                 shards: None,
                 scheduling: Scheduling::Inherit,
+                confinement: Confinement::Off,
                 state: None,
             },
             identities: Vec::new(),
