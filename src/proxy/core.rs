@@ -12,6 +12,7 @@ use super::links::Links;
 use super::log_levels::LogLevel;
 use super::ping::Pings;
 use super::refused_credentials::RefusedCredentials;
+use super::refused_invites::RefusedInvites;
 use super::secrets::Secrets;
 use super::sibling::Taken;
 use super::tables::Tables;
@@ -73,6 +74,7 @@ impl Core {
                 moved: MovedLegs::default(),
                 calls: CallTable::new(setup.now),
                 log_levels: super::log_levels::LogLevels::default(),
+                refused_invites: RefusedInvites::default(),
                 denied_users: Arc::default(),
                 for_self: VecDeque::new(),
                 now: setup.now,

@@ -19,6 +19,7 @@ use super::links::Links;
 use super::log_levels::LogLevels;
 use super::reached_bounds::{ReachedBounds, is_bound};
 use super::refused_credentials::RefusedCredentials;
+use super::refused_invites::RefusedInvites;
 use super::routing::Routing;
 use super::same_party;
 use super::secrets::Secrets;
@@ -71,6 +72,8 @@ pub(crate) struct Environment {
     pub(crate) refused: Arc<RefusedCredentials>,
     /// The bounds that requests were refused for a moment ago.
     pub(crate) reached: ReachedBounds,
+    /// Whose ACKs end here.
+    pub(crate) refused_invites: RefusedInvites,
     /// Which siblings have clients that this shard is asked for.
     pub(crate) taken: Taken,
     /// The calendar at some time, in seconds.

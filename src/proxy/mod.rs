@@ -90,6 +90,7 @@ mod pool_order;
 mod privacy;
 mod reached_bounds;
 mod refused_credentials;
+mod refused_invites;
 mod rejoin;
 mod relay;
 mod reply;

@@ -48,6 +48,10 @@ pub(crate) fn refuse(
     if is_answered {
         let branch = message.top_via().ok().and_then(|via| via.branch);
         let tag = stateless_tag(inbound, branch, env);
+        // Its ACK has the dialog's tag, and would pass for that of a 2xx.
+        if method == Method::Invite && message.to().is_ok_and(|to| to.tag().is_some()) {
+            env.refused_invites.note(tag);
+        }
         let start = out.bytes.len();
         write_refusal(
             message,

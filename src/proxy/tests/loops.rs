@@ -275,10 +275,23 @@ fn under_overload_dialogs_and_responses_go_on() {
     }
     assert_eq!(open.len(), 15);
     assert!(w.reasons().iter().all(|r| *r == "too_many_transactions"));
-    // The call is answered, acknowledged, changed and ended all the same.
+    // A re-INVITE is refused, and its ACK has no business with the other side.
     w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let route = route_of(&invite);
+    let again = |method| {
+        let text = Request::of(method).in_dialog().branch("z9hG4bKagain");
+        text.more(&route).cseq(3).to_string()
+    };
+    let limit = w.cores[0].env.limits.transactions;
+    w.cores[0].env.limits.transactions = 0;
+    w.send(client, &again("INVITE"));
+    w.refused(client, "SIP/2.0 503", "too_many_transactions");
+    w.send(client, &again("ACK"));
+    w.silent(fe01);
+    assert!(w.reasons().is_empty());
+    w.cores[0].env.limits.transactions = limit;
+    // The call is acknowledged, changed and ended all the same.
     for (n, method) in ["ACK", "INFO", "BYE"].into_iter().enumerate() {
         let branch = format!("z9hG4bKd{n}");
         w.ask(
