@@ -43,11 +43,15 @@ pub(crate) fn far_leg(
     if exact(callee) {
         return Ok(caller);
     }
-    // Not the very server of the dialog's start, but its kind of side: another home server that has
-    // taken over, another server of the same partner under the same rights. Partners and clients get
+    // Not the very server of the dialog's start, but its kind of side: another home server that may
+    // take over, another server of the same partner under the same rights. Partners and clients get
     // no further latitude.
     let kin = |leg: Leg| match (who, leg) {
-        (Sender::Home(_), Leg::Peer(key)) => links.peer(key).is_some_and(|p| p.is_home()),
+        (Sender::Home(own), Leg::Peer(key)) => {
+            let mut senders = std::iter::once(&own).chain(also);
+            links.peer(key).is_some_and(|p| p.is_home())
+                && senders.any(|sender| routing.may_take_over(*sender, key))
+        }
         (Sender::Federated(own), Leg::Peer(key)) => stands_for(own, also, key, routing),
         (Sender::Client(_) | Sender::Sibling(_), _) | (_, Leg::Client(_) | Leg::Binding(_)) => {
             false

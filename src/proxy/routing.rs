@@ -239,6 +239,16 @@ impl Routing {
             .filter(move |member| *member != key)
     }
 
+    /// Whether a home server may go on with a dialog of another one: both are in one pool. A server in no pool serves the
+    /// whole site, as one that pools route through (a director, a trunk), and the dialogs of all.
+    pub(crate) fn may_take_over(&self, own: PeerKey, of: PeerKey) -> bool {
+        let Some(pools) = self.pools_of.get(&own) else {
+            return true;
+        };
+        let others = self.pools_of.get(&of).into_iter().flatten();
+        others.into_iter().any(|at| pools.contains(at))
+    }
+
     /// The federated entries that grant the same as this one, itself included, in their order;
     /// empty where there is no other.
     ///

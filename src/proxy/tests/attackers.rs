@@ -124,6 +124,34 @@ fn another_tenants_server_reaches_nobody_by_a_path_or_contact_that_it_has_learne
     w.expect(alice, "INVITE sip:alice@10.0.0.1");
 }
 
+/// A server takes over dialogs of its own pool's servers, and of nobody else's; one in no pool serves all.
+#[test]
+fn another_tenants_server_sends_nothing_in_a_dialog_whose_route_it_has_learned() {
+    let mut w = tenants();
+    let (alice, home, tenant) = (w.client(), w.peer(FE01), w.peer(FE02));
+    let path = w.register(alice, home, "");
+    w.send(home, &invite(&path, "z9hG4bK1"));
+    let called = w.expect(alice, "INVITE");
+    w.answers(alice, &called, 200);
+    let dialog = format!("Route: {}\n", field(&called, "Record-Route").unwrap());
+    let from_tenant = |method: &str| {
+        let text = Request::of(method).in_dialog().branch(method);
+        text.more(&dialog).to_string().replace("tag=a", "tag=t")
+    };
+    for method in ["BYE", "INVITE", "INFO", "NOTIFY"] {
+        w.send(tenant, &from_tenant(method));
+        w.refused(tenant, "SIP/2.0 403", "token_not_for_origin");
+    }
+    w.silent(alice);
+    // The pool that has it no more: it serves the whole site then.
+    let mut site = w.generation.topology().clone();
+    site.pools.pop();
+    site.node.domains.pop();
+    w.load(site);
+    w.send(tenant, &from_tenant("UPDATE"));
+    w.expect(alice, "UPDATE");
+}
+
 /// A home server that routes by Route or Request-URI would bring back the 200 of whoever they name.
 #[test]
 fn another_tenants_registrar_binds_nobody_of_this_one() {
