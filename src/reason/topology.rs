@@ -184,6 +184,12 @@ reasons! {
         /// the local certificate has sip URIs, and the FQDN is not among them
         FqdnHiddenByUri "fqdn_hidden_by_uri"
             remedy: "have it reissued with the FQDN as a sip URI too, or without sip URIs",
+        /// siblings list this node by its FQDN, and an identity that they see does not carry it: they refuse it
+        SiblingSeesNoFqdn "sibling_sees_no_fqdn"
+            remedy: "have the certificate reissued with node.fqdn as a dNSName too, or name another `identity` in [[sibling]]",
+        /// the identity that is shown to a home server carries none of the names by which this node is announced
+        IdentityUnannounced "identity_unannounced"
+            remedy: "have the certificate reissued with node.advertise or node.fqdn as a dNSName too, or name another `identity` in [[peer]]",
         /// a local certificate or an anchor expires within 30 days
         CertificateExpiresSoon "certificate_expires_soon"
             remedy: "renew it and reload",

@@ -3,6 +3,7 @@
 // One file for each section, each of which turns the section as it was read into the part of the
 // topology that it stands for; `resolve` calls them in the order of what refers to what.
 mod admin;
+mod announced;
 mod boundary;
 mod client_certificates;
 mod covers;

@@ -3,8 +3,8 @@ use super::loading::Loading;
 use super::peer::PeerNames;
 use super::section_names::SectionNames;
 use super::{
-    admin, boundary, covers, dns, expect, http, identity, listener, node, own_chain, peer, pool,
-    shared_fqdn, succession, tokens, trust,
+    admin, announced, boundary, covers, dns, expect, http, identity, listener, node, own_chain, peer,
+    pool, shared_fqdn, succession, tokens, trust,
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
@@ -116,9 +116,10 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         warnings: Vec::new(),
         files: std::mem::take(&mut loading.files),
     };
-    // The last two look at the topology as a whole, and only find something in one that is complete.
+    // The last ones look at the topology as a whole, and only find something in one that is complete.
     check_clients(&topology, loading);
     own_chain::check(&topology, loading);
+    announced::check(&topology, loading);
     succession::check(&topology, loading);
     Some(topology)
 }

@@ -115,6 +115,13 @@ impl Lab {
             },
         );
         leaf(
+            "stray",
+            &LeafSpec {
+                dns: vec!["stray.contoso.test".to_owned()],
+                ..spec()
+            },
+        );
+        leaf(
             "expired",
             &LeafSpec {
                 not_before: -2 * DAY,
