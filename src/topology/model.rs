@@ -291,6 +291,8 @@ pub struct Expectation {
     pub at: Option<UnixTime>,
     /// The peer that is dialled (outbound), or for which the chain must speak (inbound); `None`: any.
     pub peer: Option<PeerRef>,
+    /// The name of its `covers` under which it is dialled, if that is another than its own.
+    pub name: Option<DnsName>,
     /// The certificate chain to judge.
     pub chain: Vec<CertificateDer<'static>>,
     /// The file it came from.

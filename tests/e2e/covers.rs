@@ -343,3 +343,45 @@ async fn a_reload_that_covers_the_name_no_more_ends_its_connection() {
     r.reaches(&mut dialog, &r.peer).await;
     r.edge.stop().await;
 }
+
+#[test]
+fn an_expectation_may_be_about_a_name_that_an_entry_covers() {
+    let lab = Lab::new();
+    let region = lab.site.fabrikam.server(A).unwrap();
+    lab.site.issue("region", &region).unwrap();
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let check = |expected: &[(&str, &str, &str)]| {
+        let mut topology = lab.site.topology(&[(FE01, nowhere)], Some(nowhere));
+        let partner = topology.find("[[peer]]", "fqdn", PARTNER_EDGE).unwrap();
+        partner.list("covers", &["*.region.test"]);
+        for (way, peer, verdict) in expected {
+            topology
+                .add("[[expect]]")
+                .text("certificate", "region.chain.pem")
+                .text("as", way)
+                .text("peer", peer)
+                .text("verdict", verdict);
+        }
+        let file = lab.site.write("expect.toml", &topology.to_toml()).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        let output = sipward(&["check", &file, "--json"]);
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let good = [("outbound", A, "accept"), ("outbound", B, "refuse")];
+    let (code, said) = check(&good);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = check(&[("outbound", B, "accept")]);
+    assert!(
+        code != Some(0) && said.contains("expectation_failed"),
+        "{said}"
+    );
+    // Who connects is known by the entry's own name.
+    let (code, said) = check(&[("inbound", A, "accept")]);
+    assert!(
+        code != Some(0) && said.contains("unknown_reference"),
+        "{said}"
+    );
+}

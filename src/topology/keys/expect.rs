@@ -29,7 +29,7 @@ keys! {
         reason: Option<Text> = optional("any"), TEXT, reload,
             "The reason code that the decision must have.";
         peer: Option<Text> = optional("any"), TEXT, reload,
-            "The peer that is dialled (outbound), or for which the chain must be accepted (inbound).";
+            "The peer that is dialled (outbound; a name that its `covers` has too), or for which the chain must be accepted (inbound).";
         at: Option<UnixTime> = optional("when it runs"), TIME, reload,
             "The time for which to decide; without it an expectation about a certificate fails when that certificate ends.";
     }

@@ -2,8 +2,8 @@
 use super::identity::chain;
 use super::loading::Loading;
 use super::section_names::SectionNames;
-use crate::topology::Expectation;
 use crate::topology::keys::expect::{ExpectedVerdict, RawExpect};
+use crate::topology::{Direction, DnsName, Expectation, Peer};
 
 /// Resolves one expectation; `None` when something of it is missing or broken, which is then reported.
 ///
@@ -12,23 +12,28 @@ use crate::topology::keys::expect::{ExpectedVerdict, RawExpect};
 pub(super) fn load(
     raw: &RawExpect,
     line: u32,
-    peers: &SectionNames,
+    peers: (&SectionNames, &[Option<Peer>]),
     loading: &mut Loading<'_, '_>,
 ) -> Option<Expectation> {
     let file = raw.certificate.as_ref()?;
     // Expired chains are welcome: that they are refused is worth a test.
     let (chain, _) = chain("certificate", file, loading)?;
+    let (names, peers) = peers;
     // In normalised form, as peers are registered.
-    let peer = match &raw.peer {
-        Some(text) => {
-            let name = loading.name(text, "[[expect]] peer")?;
-            Some(peers.find(name.as_str(), text, "[[expect]]", loading)?)
+    let (mut peer, mut covered) = (None, None);
+    if let Some(text) = &raw.peer {
+        let name = loading.name(text, "[[expect]] peer")?;
+        // Who connects is known by the entry's own name only.
+        let is_dialled = raw.direction == Some(Direction::Outbound);
+        match covering(&name, peers).filter(|_| is_dialled && !names.has(name.as_str())) {
+            Some(at) => (peer, covered) = (Some(at), Some(name)),
+            None => peer = Some(names.find(name.as_str(), text, "[[expect]]", loading)?),
         }
-        None => None,
-    };
+    }
     Some(Expectation {
         at: raw.at,
         peer: peer.map(|at| loading.id.peer(at)),
+        name: covered,
         chain,
         certificate: loading.path(file),
         direction: raw.direction?,
@@ -36,4 +41,13 @@ pub(super) fn load(
         reason: raw.reason.as_ref().map(|text| text.get_ref().clone()),
         line,
     })
+}
+
+/// The first entry whose `covers` has the name.
+fn covering(name: &DnsName, peers: &[Option<Peer>]) -> Option<u32> {
+    let covers = |peer: &Option<Peer>| {
+        peer.as_ref()
+            .is_some_and(|it| it.covers_name(name.as_str()))
+    };
+    u32::try_from(peers.iter().position(covers)?).ok()
 }

@@ -77,7 +77,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), loading);
     // After the peers' names: an expectation may be about one of them.
     let expectations = each(&raw.expect, loading, |raw, line, loading| {
-        expect::load(raw, line, &peer_names, loading)
+        expect::load(raw, line, (&peer_names, &peers), loading)
     });
     let tokens = tokens::load(raw.tokens.as_ref(), loading);
     check_siblings(&raw.sibling, node.as_ref(), &tokens, loading);

@@ -93,6 +93,10 @@ impl SectionNames {
         }
         position
     }
+    /// Whether a section has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.positions.contains_key(name)
+    }
     /// The positions of a list of names; `None` when one of them is unknown. A repetition is reported, too.
     ///
     /// All of them are looked at even if the first is unknown, so that one reading reports all.

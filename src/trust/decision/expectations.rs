@@ -80,6 +80,7 @@ impl Generation {
         let outbound = expectation.direction == Direction::Outbound;
         let presented = Presented {
             expected: expectation.peer.filter(|_| outbound),
+            name: expectation.name.as_ref().filter(|_| outbound),
             ..Presented::inbound(&expectation.chain)
         };
         // A file may state what must hold at another time, such as after a CA's change of keys.

@@ -19,6 +19,7 @@ fn expectation(
     reason: Option<&str>,
 ) -> Expectation {
     Expectation {
+        name: None,
         at: None,
         peer: None,
         chain: leaf.chain.clone(),
