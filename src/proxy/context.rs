@@ -241,8 +241,12 @@ impl ResponseContext {
     /// turn.
     pub(crate) fn start_timer(&mut self, now: Instant, env: &mut Environment) {
         let more = self.targets.len().saturating_sub(self.tried);
+        // A sibling says at once whether it has the client, so that nothing is gained by more patience.
+        let is_sibling = self.branch.target().is_some_and(|to| self.is_sibling(to));
         let (timer, span) = match self.server {
-            ServerTransaction::Invite(_) if more > 0 => (TransactionTimer::B, FAILOVER_SILENCE),
+            ServerTransaction::Invite(_) if more > 0 || is_sibling => {
+                (TransactionTimer::B, FAILOVER_SILENCE)
+            }
             ServerTransaction::Invite(_) => (TransactionTimer::B, T64),
             // RFC 4320 §4.1: 32 s over all targets, as the sender's own Timer F runs; each gets its
             // share of what is left, so that the last one is not asked when nobody listens any

@@ -161,7 +161,7 @@ impl Core {
         if let Some(peer) = self.env.links.peer(key)
             && peer.kind == PeerKind::Sibling
         {
-            peer.health.note_found(self.env.shard);
+            peer.health.note_found(self.env.shard, now);
             if is_first {
                 self.ask_sibling(key, now, out);
             }

@@ -73,6 +73,8 @@ pub(crate) struct PeerHealth {
     why: AtomicU32,
     /// Pings that were sent, those that were answered, and how long the last answer took, in microseconds.
     pings: [AtomicU64; 3],
+    /// When a shard had its first connection to it.
+    found: AtomicU64,
 }
 
 impl PeerHealth {
@@ -88,6 +90,7 @@ impl PeerHealth {
             connected: AtomicU64::new(0),
             why: AtomicU32::new(0),
             pings: Default::default(),
+            found: AtomicU64::new(0),
         }
     }
 
@@ -120,9 +123,23 @@ impl PeerHealth {
     }
 
     /// A connection to it has come up in this shard.
-    pub(crate) fn note_found(&self, shard: u8) {
-        self.connected.fetch_or(shard_bit(shard), Relaxed);
+    pub(crate) fn note_found(&self, shard: u8, now: Instant) {
+        let own = shard_bit(shard);
+        if self.connected.fetch_or(own, Relaxed) & own == 0 {
+            self.found.store(self.millis(now), Relaxed);
+        }
         self.lost.store(0, Relaxed);
+    }
+
+    /// Whether it is down only because pings have not seen it yet since it came back: one that hangs makes no connections.
+    pub(crate) fn has_come_back(&self) -> bool {
+        self.is_connected() && self.found.load(Relaxed) >= self.changed.load(Relaxed)
+    }
+
+    /// Since when it is down, and has not come back.
+    pub(crate) fn down_since(&self) -> Option<Instant> {
+        let is_down = self.is_down() && !self.has_come_back();
+        is_down.then(|| self.epoch + Duration::from_millis(self.changed.load(Relaxed)))
     }
 
     /// Whether any shard has a connection to it.
@@ -379,13 +396,13 @@ mod tests {
     fn a_sibling_is_lost_when_the_last_shard_has_lost_it() {
         let (board, now) = board();
         let peer = board.of(PeerKey(1));
-        peer.note_found(0);
-        peer.note_found(1);
+        peer.note_found(0, now);
+        peer.note_found(1, now);
         peer.note_lost(0, now);
         assert_eq!((peer.is_connected(), peer.lost_at()), (true, None));
         peer.note_lost(1, now);
         assert_eq!((peer.is_connected(), peer.lost_at()), (false, Some(now)));
-        peer.note_found(63);
+        peer.note_found(63, now);
         assert_eq!((peer.is_connected(), peer.lost_at()), (true, None));
     }
 
@@ -413,6 +430,21 @@ mod tests {
         peer.hold(5 * SECOND, now);
         let held = condition(now + SECOND);
         assert_eq!(held.reason, Some(HealthReason::RetryAfter.into()));
+    }
+
+    #[test]
+    fn what_hangs_has_not_come_back() {
+        let (board, now) = board();
+        let peer = board.of(PeerKey(1));
+        peer.note_found(0, now);
+        peer.take_down(None, now + SECOND);
+        assert_eq!(peer.down_since(), Some(now + SECOND));
+        // As after a reload, which judges what is connected anew.
+        peer.note_found(0, now + 2 * SECOND);
+        assert!(!peer.has_come_back());
+        peer.note_lost(0, now + 3 * SECOND);
+        peer.note_found(0, now + 4 * SECOND);
+        assert_eq!((peer.has_come_back(), peer.down_since()), (true, None));
     }
 
     #[test]

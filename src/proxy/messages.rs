@@ -249,7 +249,8 @@ impl Core {
             Some(_) => {}
             None => {
                 let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
-                if request.to.tag() == Some(&reply::tag_text(tag)[..]) || self.env.refused_invites.has(tag)
+                if request.to.tag() == Some(&reply::tag_text(tag)[..])
+                    || self.env.refused_invites.has(tag)
                 {
                     // For a refusal that was made without keeping anything.
                     return;

@@ -33,18 +33,20 @@ impl ResponseContext {
         let place = env
             .place(target, self.call_id(), self.plan.in_dialog)
             .ok_or(MessageReason::NoRoute)?;
-        let siblings = self.plan.siblings.as_ref();
-        let expected = siblings.and_then(|siblings| siblings.expected(env));
-        let expected = expected.max(self.expected);
         let is_new = !matches!(self.branch, CurrentBranch::Rejoining { .. });
-        let question = Where {
+        let mut question = Where {
             place,
             gone,
-            expected,
+            expected: self.expected,
             // The node that has handed it over waits, and asks again.
             waits: !(self.plan.handed_over && is_new),
         };
-        match env.reach(question, self.branch_key(), out) {
+        let mut reach = env.reach(question, self.branch_key(), out);
+        if reach.is_err() && self.expects_more(env) {
+            question.expected = self.expected;
+            reach = env.reach(question, self.branch_key(), out);
+        }
+        match reach {
             Ok(Reach::Link(link)) => Ok(Some(link)),
             Ok(Reach::Asked(until)) => {
                 self.wait_until(until, now, env);
@@ -62,6 +64,16 @@ impl ResponseContext {
                 Err(reason)
             }
         }
+    }
+
+    /// Nobody here knows the client. Whether it may come from a node that has just been lost, which is asked only then, as it
+    /// costs a look at each of them.
+    fn expects_more(&mut self, env: &Environment) -> bool {
+        let siblings = self.plan.siblings.as_ref();
+        let expected = siblings.and_then(|siblings| siblings.expected(env));
+        let is_later = expected > self.expected;
+        self.expected = self.expected.max(expected);
+        is_later
     }
 
     /// Sets how long is waited for the client.
@@ -137,6 +149,13 @@ impl ResponseContext {
                 }
                 None => self.fail(MessageReason::FlowGone),
             },
+            Answer::Gone if self.expects_more(env) => {
+                match self.look_for(target, None, now, env, out) {
+                    Ok(Some(link)) => self.go_on(target, link, now, env, out),
+                    Ok(None) => NextStep::Keep,
+                    Err(reason) => self.fail(reason),
+                }
+            }
             Answer::Gone => {
                 self.ask_around(None, now, env);
                 self.fail(MessageReason::FlowGone)

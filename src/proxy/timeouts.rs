@@ -107,9 +107,12 @@ impl ResponseContext {
             && is_dead
             && let Some(peer) = target.peer().and_then(|key| env.links.peer(key))
         {
-            // Nobody is hurt by one that is passed over too soon where another one lives. For what else is
+            // Nobody is hurt by one that is passed over too soon where another one lives, and a sibling has a word for
+            // every INVITE, if only that the client is not there. For what else is
             // asked one silence is too little: a phone behind it may cause that.
-            let at_once = is_invite && is_mute && self.another_lives(target, now, env);
+            let at_once = is_invite
+                && is_mute
+                && (self.is_sibling(target) || self.another_lives(target, now, env));
             peer.note_silence(at_once, now + REST, now, out);
         }
     }

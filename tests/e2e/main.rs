@@ -98,6 +98,8 @@ mod staged;
 #[cfg(test)]
 mod state;
 #[cfg(test)]
+mod three_nodes;
+#[cfg(test)]
 mod torture;
 #[cfg(test)]
 mod transfers;

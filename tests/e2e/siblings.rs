@@ -1,144 +1,11 @@
 //! Two nodes of one site on real connections: phones at both, calls between them, and one node killed in mid-call.
-use crate::harness::{Edge, Lab, SOON};
-use sipward_lab::pki::LeafSpec;
-use sipward_lab::site::{EDGE, TopologyText};
-use sipward_lab::{Client, Dialog, EdgeTarget, End, Received, Server, Wire};
-
-const NODES: [&str; 2] = ["node1.contoso.test", "node2.contoso.test"];
-
-/// Two nodes that go by the name EDGE, and their home server with a connection to each.
-struct Pair {
-    lab: Lab,
-    edges: [Edge; 2],
-    fe01: Server,
-    wires: [Wire; 2],
-}
-
-/// The topology of one node; its sibling comes when its port is known.
-fn topology(lab: &Lab, at: usize, fe01: &Server) -> TopologyText {
-    let mut topology = lab
-        .site
-        .topology(&[("fe01.contoso.test", fe01.address())], None);
-    topology.section("[limits]").raw("gather", "0");
-    topology
-        .section("[node]")
-        .text("fqdn", NODES[at])
-        .text("advertise", EDGE)
-        .raw("advertise_port", "5061");
-    let mut spec = LeafSpec::server(EDGE);
-    spec.dns.push(NODES[at].to_owned());
-    let issued = lab.site.enterprise.issue(&spec).unwrap();
-    let name = format!("node{at}");
-    lab.site.issue(&name, &issued).unwrap();
-    topology
-        .section("[[identity]]")
-        .text("certificate", &format!("{name}.chain.pem"))
-        .text("private_key", &format!("{name}.key.pem"));
-    topology
-}
-
-/// Starts a node in a directory of its own.
-async fn start(lab: &Lab, at: usize, topology: &TopologyText) -> Edge {
-    let file = format!("node{at}.toml");
-    let file = lab.site.write(&file, &topology.to_toml()).unwrap();
-    let runtime = lab.site.path().join(format!("run{at}"));
-    std::fs::create_dir_all(&runtime).unwrap();
-    Edge::start_in(&file, &runtime).await
-}
-
-impl Pair {
-    async fn new() -> Self {
-        let lab = Lab::new();
-        let fe01 = lab.home("fe01").await;
-        let mut files = [0, 1].map(|at| topology(&lab, at, &fe01));
-        let edges = [
-            start(&lab, 0, &files[0]).await,
-            start(&lab, 1, &files[1]).await,
-        ];
-        for at in [0, 1] {
-            files[at]
-                .add("[[sibling]]")
-                .text("fqdn", NODES[1 - at])
-                .list("trust", &["enterprise-ca"])
-                .list("address", &[&edges[1 - at].address.to_string()]);
-            let file = format!("node{at}.toml");
-            lab.site.write(&file, &files[at].to_toml()).unwrap();
-            let reload = edges[at].reload().await;
-            assert_eq!(reload["result"], "ok", "{reload}");
-        }
-        // They ping each other.
-        for (edge, name) in edges.iter().zip([NODES[1], NODES[0]]) {
-            edge.log
-                .wait("handshake_accepted", |e| e["peer"] == name)
-                .await
-                .unwrap();
-        }
-        let wires = [
-            fe01.dial(edges[0].address, EDGE).await.unwrap(),
-            fe01.dial(edges[1].address, EDGE).await.unwrap(),
-        ];
-        Self {
-            lab,
-            edges,
-            fe01,
-            wires,
-        }
-    }
-
-    /// A phone registers at this node; gives its Path as well.
-    async fn phone(&self, at: usize, user: &str) -> (Client, String) {
-        let target = EdgeTarget {
-            address: self.edges[at].address,
-            ..self.lab.face(&self.edges[at])
-        };
-        let client = Client::connect(&target, user, &format!("sip:{user}@contoso.test"))
-            .await
-            .unwrap();
-        let sent = client.register().send().await.unwrap();
-        let register = self.fe01.expect("REGISTER").await.unwrap();
-        self.fe01.reply(&register, 200).await.unwrap();
-        client.answer(&sent, 200).await.unwrap();
-        let path = register.message.header("path").unwrap().to_owned();
-        (client, path)
-    }
-
-    /// The home server calls a phone through this node; the dialogs of both sides.
-    async fn call(&self, at: usize, phone: &Client, path: &str) -> (Dialog, Dialog) {
-        let call = self.fe01.invite(phone.contact()).header("Route", path);
-        let call = call.on(&self.wires[at]).send().await.unwrap();
-        let invite = phone.expect("INVITE").await.unwrap();
-        let origin = invite.message.header("x-sipward-origin");
-        assert_eq!(origin, None);
-        let mut of_phone = phone.accept(&invite).await.unwrap();
-        let ok = self.fe01.answer(&call, 200).await.unwrap();
-        let of_home = self.fe01.ack(&call, &ok).await.unwrap();
-        phone.expect("ACK").await.unwrap();
-        of_phone.cseq = 100;
-        (of_home, of_phone)
-    }
-
-    /// The home server asks in a dialog through this node, and the phone answers.
-    async fn asks(&self, at: usize, dialog: &mut Dialog, phone: &Client, method: &str) -> Received {
-        let sent = self.fe01.within(dialog, method).on(&self.wires[at]);
-        let sent = sent.send().await.unwrap();
-        let got = phone.expect(method).await.unwrap();
-        phone.reply(&got, 200).await.unwrap();
-        self.fe01.answer(&sent, 200).await.unwrap();
-        got
-    }
-}
-
-/// A phone asks in its dialog, and the home server answers.
-async fn phone_asks(phone: &Client, dialog: &mut Dialog, home: &End, method: &str) {
-    let sent = phone.within(dialog, method).send().await.unwrap();
-    let got = home.expect(method).await.unwrap();
-    home.reply(&got, 200).await.unwrap();
-    phone.answer(&sent, 200).await.unwrap();
-}
+use crate::harness::nodes::{NODES, Nodes, phone_asks, start, topology};
+use crate::harness::{Lab, SOON};
+use sipward_lab::site::EDGE;
 
 #[tokio::test]
 async fn calls_cross_to_the_node_that_has_the_phone() {
-    let pair = Pair::new().await;
+    let pair = Nodes::new(2).await;
     let (alice, of_alice) = pair.phone(0, "alice").await;
     let (bob, of_bob) = pair.phone(1, "bob").await;
     // Each is called through the node that it is not at, as a home server does that knows one name for both.
@@ -161,7 +28,7 @@ async fn calls_cross_to_the_node_that_has_the_phone() {
 /// Ten calls; the node that their phones are at is killed while token keys are rotated. Each call goes on from both sides.
 #[tokio::test]
 async fn a_killed_node_ends_no_call_of_a_phone_that_registers_at_the_other_one() {
-    let pair = Pair::new().await;
+    let pair = Nodes::new(2).await;
     let mut calls = Vec::new();
     for number in 0..10 {
         let (phone, path) = pair.phone(0, &format!("user{number}")).await;
@@ -200,7 +67,7 @@ async fn a_killed_node_ends_no_call_of_a_phone_that_registers_at_the_other_one()
             _ => phone_asks(&phone, of_phone, &pair.fe01, "BYE").await,
         }
     }
-    let [_, second] = pair.edges;
+    let second = pair.edges.into_iter().nth(1).unwrap();
     let log = second.stop().await;
     assert_eq!(log.named("request_refused").len(), 0, "{}", log.to_text());
 }
@@ -208,7 +75,7 @@ async fn a_killed_node_ends_no_call_of_a_phone_that_registers_at_the_other_one()
 /// One node is told to stop in mid-call, and has still something to finish: what is for its phone arrives until it is gone.
 #[tokio::test]
 async fn a_node_that_drains_still_gets_what_is_for_its_phones() {
-    let pair = Pair::new().await;
+    let pair = Nodes::new(2).await;
     let (alice, of_alice) = pair.phone(1, "alice").await;
     let mut call = pair.call(0, &alice, &of_alice).await;
     let unanswered = alice.message("sip:bob@contoso.test", "hi");
@@ -227,7 +94,7 @@ async fn a_node_that_drains_still_gets_what_is_for_its_phones() {
     pair.asks(0, &mut call.0, &alice, "BYE").await;
     pair.fe01.reply(&pending, 200).await.unwrap();
     alice.answer(&unanswered, 200).await.unwrap();
-    let [first, second] = pair.edges;
+    let [first, second] = pair.edges.try_into().ok().unwrap();
     let (status, log) = second.exited().await;
     assert_eq!(status.code(), Some(0));
     assert_eq!(log.named("request_refused").len(), 0, "{}", log.to_text());

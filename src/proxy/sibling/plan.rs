@@ -136,7 +136,11 @@ impl SiblingPlan {
             let list = match fitness {
                 Some(Fitness::Up | Fitness::Returning) => &mut order,
                 // Pings have not seen it yet since it came back.
-                Some(Fitness::Down) if is_named => &mut order,
+                Some(Fitness::Down)
+                    if is_named && peer.is_some_and(|peer| peer.health.has_come_back()) =>
+                {
+                    &mut order
+                }
                 Some(Fitness::Held) if in_dialog => &mut order,
                 Some(Fitness::Held) => &mut held,
                 Some(Fitness::Down) | None => continue,
@@ -156,9 +160,18 @@ impl SiblingPlan {
 
     /// Nobody waits at a node that is gone, so that this one does it in its place.
     ///
-    /// Until when the client may come here from the node that the token names, if that was lost a moment ago.
+    /// Until when the client may come here from a node that was lost a moment ago, or hangs since then. From any of them: a
+    /// dialog's token names the node that the call began at, and the client may have been at another one.
     pub(crate) fn expected(&self, env: &Environment) -> Option<Instant> {
-        lost_at(self.named?, env).map(|lost| lost + WAIT)
+        let siblings = env.routing().siblings().iter().copied();
+        let siblings = siblings.chain(env.links.other_process());
+        let away = siblings.filter(|key| self.asks(*key)).filter_map(|key| {
+            let health = &env.links.peer(key)?.health;
+            health.lost_at().max(health.down_since())
+        });
+        away.max()
+            .map(|away| away + WAIT)
+            .filter(|at| *at > env.now)
     }
 }
 

@@ -214,6 +214,67 @@ fn a_shard_that_is_cut_off_connects_at_once_to_a_sibling_that_another_shard_has(
     pair.nodes[1].expect(phone, "INVITE");
 }
 
+/// The dialog's token names node 0, where the call began; the phone is at node 1, and comes here when that is gone.
+#[test]
+fn a_call_that_began_here_waits_for_a_phone_that_was_at_a_node_which_is_gone() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(1);
+        pair.sends(0, &invite(&path, "z9hG4bK0"));
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 200);
+        let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+        pair.pass(600 * SECOND);
+        pair.kill(1);
+        for (branch, method) in [("z9hG4bK1", "INVITE"), ("z9hG4bK2", "INFO")] {
+            pair.nodes[0].send(pair.homes[0], &request(method, &dialog, branch));
+        }
+        pair.nodes[0].pass(5 * SECOND);
+        let phone = pair.nodes[0].client();
+        pair.nodes[0].register(phone, pair.homes[0], "");
+        pair.nodes[0].pick(phone, "INVITE");
+        pair.nodes[0].pick(phone, "INFO");
+        assert!(pair.nodes[0].reasons().is_empty());
+    });
+}
+
+/// It is stopped: its connections stay, and nothing comes back.
+#[test]
+fn a_sibling_that_hangs_costs_one_silence_and_not_one_for_each_request() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(1);
+    pair.sends(0, &invite(&path, "z9hG4bK0"));
+    let called = pair.nodes[1].expect(phone, "INVITE");
+    pair.answers(1, phone, &called, 200);
+    let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+    pair.pass(31 * SECOND);
+    // From now on nothing moves between the nodes.
+    pair.nodes[0].send(pair.homes[0], &invite(&path, "z9hG4bK1"));
+    assert!(
+        pair.nodes[0]
+            .pick(pair.siblings[0][0], "INVITE")
+            .contains("z9hG4bK")
+    );
+    pair.nodes[0].pass(8 * SECOND);
+    for (number, method) in ["INVITE", "INFO", "UPDATE", "BYE", "INVITE"]
+        .into_iter()
+        .enumerate()
+    {
+        pair.nodes[0].send(
+            pair.homes[0],
+            &request(method, &dialog, &format!("z9hG4bKh{number}")),
+        );
+        while let Some(message) = pair.nodes[0].take(pair.siblings[0][0]) {
+            assert!(message.starts_with("OPTIONS"), "{message}");
+        }
+    }
+    // What waits is not lost: the phone comes here.
+    let phone = pair.nodes[0].client();
+    pair.nodes[0].register(phone, pair.homes[0], "");
+    for method in ["INFO", "UPDATE", "BYE"] {
+        pair.nodes[0].pick(phone, method);
+    }
+}
+
 /// At once, after 3 and 9 seconds, and at the end.
 #[test]
 fn the_siblings_are_asked_four_times_for_a_phone_that_does_not_come() {

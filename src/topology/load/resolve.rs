@@ -3,8 +3,8 @@ use super::loading::Loading;
 use super::peer::PeerNames;
 use super::section_names::SectionNames;
 use super::{
-    admin, announced, boundary, covers, dns, expect, http, identity, listener, node, own_chain, peer,
-    pool, shared_fqdn, succession, tokens, trust,
+    admin, announced, boundary, covers, dns, expect, http, identity, listener, node, own_chain,
+    peer, pool, shared_fqdn, succession, tokens, trust,
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;

@@ -2,6 +2,8 @@
 #[cfg(test)]
 pub(crate) mod http;
 #[cfg(test)]
+pub(crate) mod nodes;
+#[cfg(test)]
 pub(crate) mod observed;
 #[cfg(test)]
 pub(crate) mod tls;
