@@ -6,7 +6,6 @@ use super::keys::{FieldKey, KEYS};
 use super::text::CUT;
 use super::value::{AsField, EventField, FieldGroup, FieldType, Take, Value};
 use crate::trust::Decision;
-use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +30,7 @@ impl Parties {
     /// From the Call-ID, the URIs of From and To, the Request-URI and the User-Agent; each is cut to 200 bytes, the Call-ID
     /// to 512.
     pub fn new(texts: [&[u8]; TEXTS]) -> Self {
-        let mut bytes: SmallVec<[u8; 512]> = SmallVec::new();
+        let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len()).sum());
         let mut ends = [0; TEXTS];
         for (place, (text, end)) in texts.into_iter().zip(&mut ends).enumerate() {
             let longest = match place {
@@ -49,7 +48,7 @@ impl Parties {
             *end = bytes.len() as u16;
         }
         Self {
-            bytes: bytes.as_slice().into(),
+            bytes: bytes.into_boxed_slice(),
             ends,
         }
     }

@@ -3,7 +3,6 @@
 use super::calls::{AnsweredCall, Beginning, CallPart, RunningCall};
 use super::context::ResponseContext;
 use super::core::Core;
-use crate::sip::Message;
 use std::time::Instant;
 
 /// A call that is looked at.
@@ -53,9 +52,10 @@ impl Core {
     pub(crate) fn running_call(&self, call: SeenCall<'_>, now: Instant) -> Option<RunningCall> {
         let record = match call {
             SeenCall::Up(answered) => answered.record.clone(),
+            SeenCall::Rings(context, _) if context.request.is_empty() => return None,
             SeenCall::Rings(context, beginning) => {
-                let message = Message::parse(&context.request).ok()?;
-                context.record(&message, beginning, now, &self.env)
+                let parties = context.places.parties(&context.request);
+                context.record(&parties, beginning, now, &self.env)
             }
         };
         Some(RunningCall {

@@ -13,9 +13,11 @@ use super::calls::{
 use super::context::ResponseContext;
 use super::core::Core;
 use super::environment::Environment;
+use super::identity::PartyTexts;
 use super::inbound::InboundMessage;
 use super::interface::{Action, Actions};
 use super::leg::Leg;
+use super::request_places::DialogTexts;
 use crate::observe::{CallRecord, EndedBy, Event};
 use crate::reason::MessageReason;
 use crate::sip::{HeaderName, Message};
@@ -63,7 +65,8 @@ impl ResponseContext {
             }
             // Only what was accepted refreshes a session (RFC 4028 §10).
             CallPart::Refreshes if (200..300).contains(&status) => {
-                if let Some(key) = key_of(message, env) {
+                if let Some(dialog) = self.dialog_texts(message) {
+                    let key = dialog.key(&env.secrets);
                     let news = CallNews::Refreshed(key, session_of(message));
                     env.tell_of_call(key, news, out);
                 }
@@ -108,9 +111,20 @@ impl ResponseContext {
         out: &mut Actions,
     ) {
         let (message, now) = (response.message, response.now);
-        let (Some(key), Some(target)) = (key_of(message, env), self.branch.target()) else {
+        let (Some(asked), Ok(to), Some(target)) = (
+            self.dialog_texts(message),
+            message.to(),
+            self.branch.target(),
+        ) else {
             return;
         };
+        // The answer forms the dialog: the callee's tag is in it alone.
+        let dialog = DialogTexts {
+            to_tag: to.tag().unwrap_or_default(),
+            ..asked
+        };
+        let key = dialog.key(&env.secrets);
+        let caller = tag_hash(&env.secrets, dialog.from_tag);
         let CallPart::Begins(beginning) = &mut self.call else {
             return;
         };
@@ -121,20 +135,16 @@ impl ResponseContext {
         let CallPart::Begins(beginning) = &self.call else {
             return;
         };
-        // The request is gone when a second dialog is formed; its answer repeats what it was called by.
-        let request = Message::parse(&self.request).ok();
-        let request = request.as_ref().unwrap_or(message);
         let record = CallRecord {
             to_connection: Some(response.origin.number),
-            ..self.record(request, beginning, now, env)
+            ..self.record(&self.party_texts(message), beginning, now, env)
         };
-        let tag = message.from().ok().and_then(|from| from.tag());
         let clients = [self.upstream.leg, target].map(client_of);
         let answered = AnsweredCall {
             key,
             record,
             clients,
-            caller: tag_hash(&env.secrets, tag.unwrap_or_default()),
+            caller,
             at: now,
             session: session_of(message),
         };
@@ -164,13 +174,11 @@ impl ResponseContext {
         if is_asked_again || by_sibling {
             return;
         }
-        let request = Message::parse(&self.request).ok();
-        let request = request.as_ref().unwrap_or(message);
         let call = CallRecord {
             to_connection,
             ended_by,
             status,
-            ..self.record(request, beginning, now, env)
+            ..self.record(&self.party_texts(message), beginning, now, env)
         };
         out.record(Event::CallEnded {
             reason: reason.map(Into::into),
@@ -188,23 +196,43 @@ impl ResponseContext {
     ) {
         // A side that has sent BYE is gone whatever it is answered, but for what it sends again.
         let is_over = status.is_none_or(|status| !NOT_HUNG_UP.contains(&status));
-        let (Some(key), true) = (key_of(message, env), is_over) else {
+        let (Some(dialog), true) = (self.dialog_texts(message), is_over) else {
             return;
         };
-        let tag = message.from().ok().and_then(|from| from.tag());
+        let key = dialog.key(&env.secrets);
         let bye = HungUp {
             key,
-            by: tag_hash(&env.secrets, tag.unwrap_or_default()),
+            by: tag_hash(&env.secrets, dialog.from_tag),
             at: self.received,
             status,
         };
         env.tell_of_call(key, CallNews::HungUp(bye), out);
     }
 
+    /// Whom the request names, from where it is kept.
+    ///
+    /// While it is being answered, and when the answer has been passed on before, it is not there: then from `message`, which
+    /// is the request itself, or a response that repeats what it was called by.
+    fn party_texts<'t>(&'t self, message: &Message<'t>) -> PartyTexts<'t> {
+        match &*self.request {
+            [] => PartyTexts::of(message),
+            request => self.places.parties(request),
+        }
+    }
+
+    /// The same of what names its dialog; `None`: nothing does.
+    fn dialog_texts<'t>(&'t self, message: &Message<'t>) -> Option<DialogTexts<'t>> {
+        let request = &*self.request;
+        if request.is_empty() {
+            return DialogTexts::of(message);
+        }
+        Some(self.places.dialog(request))
+    }
+
     /// What is known of a call at this moment: complete if it fails now, and else completed by its end.
     pub(crate) fn record(
         &self,
-        message: &Message<'_>,
+        parties: &PartyTexts<'_>,
         beginning: &Beginning,
         now: Instant,
         env: &Environment,
@@ -216,7 +244,7 @@ impl ResponseContext {
             None => self.targets.get(self.tried.saturating_sub(1)).copied(),
         };
         CallRecord {
-            parties: env.parties(message),
+            parties: env.parties(parties),
             connection: self.upstream.number,
             remote: self.upstream.remote,
             decision: env.links.decision(self.upstream.link),
@@ -317,14 +345,6 @@ fn client_of(leg: Leg) -> Option<CallClient> {
         Leg::Client(link) => Some(CallClient::Link(link)),
         Leg::Binding(id) => Some(CallClient::Binding(id)),
     }
-}
-
-/// The dialog of a message; `None`: it has none that could be known again.
-fn key_of(message: &Message<'_>, env: &Environment) -> Option<CallKey> {
-    let (from, to) = (message.from().ok()?, message.to().ok()?);
-    let tags = [from.tag(), to.tag()].map(Option::unwrap_or_default);
-    let call_id = message.first(HeaderName::CallId)?;
-    Some(CallKey::of(&env.secrets, call_id, tags[0], tags[1]))
 }
 
 /// How long a session lasts without a refresh (RFC 4028 §4); `None`: as long as its sides like.

@@ -19,13 +19,13 @@ use super::link_id::LinkId;
 use super::outgoing::RecordedToken;
 use super::plan::ForwardPlan;
 use super::reply;
+use super::request_places::RequestPlaces;
 use super::transaction::{
     ClientTransaction, Deadlines, InviteServer, NonInviteServer, ServerTransaction, T64, TRYING,
     TRYING_NON_INVITE, TransactionTimer,
 };
 use crate::reason::MessageReason;
-use crate::sip::{HeaderName, Message, Method};
-use std::ops::Range;
+use crate::sip::{Message, Method};
 use std::time::{Duration, Instant};
 
 /// How long an INVITE waits for a first sign of life while other targets remain.
@@ -94,12 +94,8 @@ pub(crate) struct ResponseContext {
     pub(crate) upstream: Upstream,
     /// The request as received; empty once the 2xx to an INVITE has passed.
     pub(crate) request: Vec<u8>,
-    /// Where in it the Call-ID stands.
-    pub(super) call_id: Range<usize>,
-    /// Where in it the value of From stands.
-    pub(super) from: Range<usize>,
-    /// Where in it the tag of From stands.
-    pub(super) from_tag: Range<usize>,
+    /// Where in it its parts stand.
+    pub(super) places: RequestPlaces,
     pub(super) cseq: u32,
     /// [`Self::dialog()`] of the request that is gone.
     pub(super) dialog: u64,
@@ -173,9 +169,7 @@ impl ResponseContext {
             key: request.key,
             upstream: request.upstream(),
             request: copy,
-            call_id: message.place_of(request.call_id),
-            from: message.place_of(message.first(HeaderName::From).unwrap_or_default()),
-            from_tag: request.from.tag().map_or(0..0, |tag| message.place_of(tag)),
+            places: RequestPlaces::of(request),
             cseq: request.cseq.number,
             dialog: 0,
             call: CallPart::of(request.method, plan.in_dialog, request.to.tag().is_some()),
@@ -401,11 +395,6 @@ impl ResponseContext {
         env.links.end(self.upstream.link, is_invite, env.shard);
     }
 
-    /// The Call-ID of its request.
-    pub(crate) fn call_id(&self) -> &[u8] {
-        self.request.get(self.call_id.clone()).unwrap_or_default()
-    }
-
     /// It is removed: nothing points to it any more, and its buffers go back. Everything that
     /// [`Self::new`] and [`Self::start_timer`] have counted or entered is undone here; the model
     /// test checks that the tables agree.
@@ -440,10 +429,7 @@ impl ResponseContext {
         );
         let ends = (self.upstream.leg, target);
         env.count_request(ends, Method::from_bytes(method), Some(status), took);
-        // Read anew only where somebody wants to know.
-        if env.wants_line(method, (&self.upstream, target), out)
-            && let Ok(message) = Message::parse(&self.request)
-        {
+        if env.wants_line(method, (&self.upstream, target), out) {
             let line = LoggedRequest {
                 target,
                 to_connection: Some(to_connection),
@@ -451,7 +437,8 @@ impl ResponseContext {
                 status: Some(status),
                 took,
             };
-            env.log_request(self.upstream, &message, &line, out);
+            let parties = self.places.parties(&self.request);
+            env.write_line(self.upstream, method, &parties, &line, out);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::buffers::SpareBuffers;
 use super::calls::CallTable;
 use super::denied_users::DeniedUsers;
 use super::host_hash::host_hash;
-use super::identity;
+use super::identity::PartyTexts;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
@@ -411,12 +411,23 @@ impl Environment {
             self.count_request(ends, Method::from_bytes(method), line.status, line.took);
         }
         // Refusals always have one; the limits of the log, and not the settings, keep a flood of them away.
-        if line.reason.is_none() && !self.wants_line(method, (&from, line.target), out) {
-            return;
+        if line.reason.is_some() || self.wants_line(method, (&from, line.target), out) {
+            self.write_line(from, method, &PartyTexts::of(message), line, out);
         }
-        let outcome = RequestOutcome {
+    }
+
+    /// As [`Self::log_request`], once it is known that there is to be a line.
+    pub(crate) fn write_line(
+        &self,
+        from: Upstream,
+        method: &[u8],
+        parties: &PartyTexts<'_>,
+        line: &LoggedRequest,
+        out: &mut Actions,
+    ) {
+        let request = RequestOutcome {
             method: SmallVec::from_slice(method),
-            parties: self.parties(message),
+            parties: self.parties(parties),
             connection: from.number,
             remote: from.remote,
             decision: self.links.decision(from.link),
@@ -428,10 +439,10 @@ impl Environment {
             took: line.took,
         };
         out.record(match line.reason {
-            None => Event::RequestRelayed { request: outcome },
+            None => Event::RequestRelayed { request },
             Some(reason) => Event::RequestRefused {
                 reason: reason.into(),
-                request: outcome,
+                request,
             },
         });
     }
@@ -458,8 +469,8 @@ impl Environment {
 
     /// Whom a message names, as the log may have it: made anew for each record, since a reload may change the settings and
     /// the keys.
-    pub(crate) fn parties(&self, message: &Message<'_>) -> Parties {
+    pub(crate) fn parties(&self, texts: &PartyTexts<'_>) -> Parties {
         let how = self.tables.generation.topology().log().identities;
-        identity::parties(message, how, self.tokens.keys().log)
+        texts.logged(how, self.tokens.keys().log)
     }
 }

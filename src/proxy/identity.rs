@@ -6,65 +6,85 @@ use super::token::has_token_form;
 use crate::observe::Parties;
 use crate::sip::{Address, HeaderName, Message, StartLine};
 use crate::topology::LogIdentities;
-use smallvec::SmallVec;
+use std::borrow::Cow;
 
-/// A URI as the log has it.
-pub(crate) type LoggedUri = SmallVec<[u8; 96]>;
+/// What a message says of whom it is between, as written; what is missing or cannot be read is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PartyTexts<'a> {
+    /// The one field here that is no identity: what finds the lines of one call.
+    pub(crate) call_id: &'a [u8],
+    /// The URI in From.
+    pub(crate) from: &'a [u8],
+    /// The URI in To.
+    pub(crate) to: &'a [u8],
+    /// Of the request line; empty in a response.
+    pub(crate) request_uri: &'a [u8],
+    /// What the sender's program says that it is.
+    pub(crate) user_agent: &'a [u8],
+}
 
-/// Whom a message names, for a record. What cannot be read is left out: a refused message may be broken in any way.
-///
-/// In order: its Call-ID, the URIs of From, To and its request line, and what its sender's
-/// program says that it is.
-pub(crate) fn parties(message: &Message<'_>, how: LogIdentities, key: LogKey) -> Parties {
-    let field = |name| {
-        let address = message
-            .first(name)
-            .and_then(|value| Address::parse(value).ok());
-        address
-            .map(|it| logged(it.uri, how, key))
-            .unwrap_or_default()
-    };
-    // Of a response there is none: then a record goes without.
-    let request_uri = match message.start() {
-        StartLine::Request { uri, .. } => logged(uri, how, key),
-        StartLine::Response { .. } => LoggedUri::new(),
-    };
-    Parties::new([
-        message.first(HeaderName::CallId).unwrap_or_default(),
-        &field(HeaderName::From),
-        &field(HeaderName::To),
-        &request_uri,
-        message.first(HeaderName::UserAgent).unwrap_or_default(),
-    ])
+impl<'a> PartyTexts<'a> {
+    /// Of any message: a refused one may be broken in any way.
+    pub(crate) fn of(message: &Message<'a>) -> Self {
+        let field = |name| message.first(name).unwrap_or_default();
+        let uri = |name| Address::parse(field(name)).map_or(&b""[..], |address| address.uri);
+        Self {
+            call_id: field(HeaderName::CallId),
+            from: uri(HeaderName::From),
+            to: uri(HeaderName::To),
+            // A response has none: then a record goes without.
+            request_uri: match message.start() {
+                StartLine::Request { uri, .. } => uri,
+                StartLine::Response { .. } => b"",
+            },
+            user_agent: field(HeaderName::UserAgent),
+        }
+    }
+
+    /// As a record may have them.
+    pub(crate) fn logged(&self, how: LogIdentities, key: LogKey) -> Parties {
+        let uri = |uri| logged(uri, how, key);
+        Parties::new([
+            self.call_id,
+            &uri(self.from),
+            &uri(self.to),
+            &uri(self.request_uri),
+            self.user_agent,
+        ])
+    }
 }
 
 /// Scheme, user and place of a URI (RFC 3261 §19.1, RFC 3966), without password, parameters and headers: what a record
 /// is looked through for, and nothing that could be a secret or as long as its sender likes.
-fn logged(uri: &[u8], how: LogIdentities, key: LogKey) -> LoggedUri {
-    let mut text = LoggedUri::new();
+fn logged(uri: &[u8], how: LogIdentities, key: LogKey) -> Cow<'_, [u8]> {
     // The message was judged by its own parser before; here whatever is written must only come out short and harmless.
-    let colon = memchr::memchr(b':', uri).unwrap_or(uri.len());
-    let (scheme, rest) = uri.split_at_checked(colon).unwrap_or((uri, b""));
-    let rest = rest.get(1..).unwrap_or_default();
-    text.extend_from_slice(scheme);
-    text.push(b':');
-    let is_sip = scheme.eq_ignore_ascii_case(b"sip") || scheme.eq_ignore_ascii_case(b"sips");
-    // A user may hold `;` and `?` unescaped, so that the place is looked for first.
-    let at = memchr::memchr(b'@', rest).filter(|_| is_sip);
-    let (user, place) = match at {
-        Some(at) => (
-            until(rest.get(..at).unwrap_or_default(), b":"),
-            until(rest.get(at + 1..).unwrap_or_default(), b";?"),
-        ),
-        None if is_sip => (&b""[..], until(rest, b";?")),
-        // A number, or the name of a service.
-        None => (until(rest, b";?"), &b""[..]),
+    let Some(colon) = memchr::memchr(b':', uri) else {
+        return Cow::Borrowed(b"");
     };
+    let (scheme, rest) = uri.split_at_checked(colon + 1).unwrap_or((uri, b""));
+    let is_sip = scheme.eq_ignore_ascii_case(b"sip:") || scheme.eq_ignore_ascii_case(b"sips:");
+    // A user may hold `;` and `?` unescaped, so that the place, with its `@`, is looked for first.
+    let at = memchr::memchr(b'@', rest).filter(|_| is_sip);
+    let (with_password, place) = match at.and_then(|at| rest.split_at_checked(at)) {
+        Some((user, place)) => (user, until_params(place)),
+        None if is_sip => (&b""[..], until_params(rest)),
+        // A number, or the name of a service.
+        None => (until_params(rest), &b""[..]),
+    };
+    let password = memchr::memchr(b':', with_password).filter(|_| at.is_some());
+    let user = with_password.get(..password.unwrap_or(with_password.len()));
+    let user = user.unwrap_or_default();
     // Whatever the settings are, nobody is named by what this node has made.
+    let is_token = has_token_form(user);
+    if how == LogIdentities::Full && password.is_none() && !is_token {
+        let shown = uri.get(..scheme.len() + user.len() + place.len());
+        return Cow::Borrowed(shown.unwrap_or_default());
+    }
+    let mut text = scheme.to_vec();
     match how {
         _ if user.is_empty() => {}
         // A route of this node in the place of a user: no log has a token.
-        _ if has_token_form(user) => text.push(b'*'),
+        _ if is_token => text.push(b'*'),
         LogIdentities::Full => text.extend_from_slice(user),
         LogIdentities::Hashed => {
             text.push(b'~');
@@ -72,17 +92,17 @@ fn logged(uri: &[u8], how: LogIdentities, key: LogKey) -> LoggedUri {
         }
         LogIdentities::Domain => {}
     }
-    if at.is_some() && how != LogIdentities::Domain {
-        text.push(b'@');
-    }
-    text.extend_from_slice(place);
-    text
+    text.extend_from_slice(match how {
+        LogIdentities::Domain => place.strip_prefix(b"@").unwrap_or(place),
+        LogIdentities::Full | LogIdentities::Hashed => place,
+    });
+    Cow::Owned(text)
 }
 
-/// What stands before the first of these.
-fn until<'a>(text: &'a [u8], ends: &[u8]) -> &'a [u8] {
-    let end = text.iter().position(|b| ends.contains(b));
-    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
+/// What stands before the parameters and headers of a URI.
+fn until_params(text: &[u8]) -> &[u8] {
+    let end = memchr::memchr2(b';', b'?', text).unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -109,7 +129,8 @@ mod tests {
             ("sip:contoso.test;lr", "sip:contoso.test"),
             ("tel:+4930123;phone-context=x", "tel:+4930123"),
             ("urn:service:sos", "urn:service:sos"),
-            ("", ":"),
+            ("", ""),
+            ("no-uri", ""),
             ("sip:", "sip:"),
         ] {
             assert_eq!(shown(uri, LogIdentities::Full), full);

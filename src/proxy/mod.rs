@@ -94,6 +94,7 @@ mod refused_invites;
 mod rejoin;
 mod relay;
 mod reply;
+mod request_places;
 mod routing;
 mod same_party;
 mod secrets;

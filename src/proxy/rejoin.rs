@@ -31,7 +31,11 @@ impl ResponseContext {
         out: &mut Actions,
     ) -> Result<Option<LinkId>, MessageReason> {
         let place = env
-            .place(target, self.call_id(), self.plan.in_dialog)
+            .place(
+                target,
+                self.places.call_id(&self.request),
+                self.plan.in_dialog,
+            )
             .ok_or(MessageReason::NoRoute)?;
         let is_new = !matches!(self.branch, CurrentBranch::Rejoining { .. });
         let mut question = Where {

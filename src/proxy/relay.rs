@@ -147,17 +147,19 @@ impl ResponseContext {
                 dialog_hash(call_id, from.tag(), env) == self.dialog(env)
             })
         };
-        let is_as_written = call_id == self.request.get(self.call_id.clone())
-            && response.first(HeaderName::From) == self.request.get(self.from.clone());
+        let is_as_written = !self.request.is_empty()
+            && call_id == Some(self.places.call_id(&self.request))
+            && response.first(HeaderName::From) == Some(self.places.from(&self.request));
         number == self.cseq && (is_as_written || is_dialog())
     }
 
     /// Who asks, in which call.
     pub(super) fn dialog(&self, env: &Environment) -> u64 {
-        let Some(call_id) = self.request.get(self.call_id.clone()) else {
+        if self.request.is_empty() {
             return self.dialog;
-        };
-        dialog_hash(call_id, self.request.get(self.from_tag.clone()), env)
+        }
+        let dialog = self.places.dialog(&self.request);
+        dialog_hash(dialog.call_id, Some(dialog.from_tag), env)
     }
 
     /// §16.7 step 2 and 5: 100 stays here; 101-199 to INVITE go upstream and restart Timer C; a
