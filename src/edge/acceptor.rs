@@ -2,6 +2,7 @@
 //! something to say, and hands each to a shard, the few to one and the many evenly, so that neither a busy shard nor a flood
 //! of connects holds up the other.
 use super::admission::Admission;
+use super::arrival::Arrival;
 use super::bind::BoundListeners;
 use super::clock;
 use super::failed::HandshakeFailure;
@@ -176,13 +177,15 @@ impl Reception {
         let (place, verdict) = Lobby::enter(&self.lobby, source, priority, left);
         let guest = Guest {
             reception: Rc::clone(self),
-            remote,
-            balancer: from_balancer.then_some(remote),
-            destination: None,
-            is_check: false,
-            listener,
-            started: clock::now(),
-            left: limits.handshake_timeout,
+            arrival: Arrival {
+                remote,
+                balancer: from_balancer.then_some(remote),
+                destination: None,
+                is_check: false,
+                listener,
+                started: clock::now(),
+                left: limits.handshake_timeout,
+            },
             admission,
             place,
             _counted: CountedGuest::new(&self.waiting),

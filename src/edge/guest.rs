@@ -3,6 +3,7 @@
 //! Nothing of it is read before its turn but the header of a balancer, and nothing is computed for it: the hello is looked
 //! at where it lies, in the socket.
 use super::admission::{Admission, ShardPlace};
+use super::arrival::Arrival;
 use super::client_hello::{self, Hello};
 use super::clock;
 use super::failed::HandshakeFailure;
@@ -20,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -29,19 +30,8 @@ use tokio::sync::oneshot;
 pub(super) struct Guest {
     /// The bounds, the lobby and the way to the shards.
     pub(super) reception: Rc<Reception>,
-    /// Where it came from, for the log; behind a balancer that is known with its header.
-    pub(super) remote: SocketAddr,
-    /// The balancer that it came through, and the address there that was connected to.
-    pub(super) balancer: Option<SocketAddr>,
-    pub(super) destination: Option<SocketAddr>,
-    /// A balancer's health check, which has no line in the log.
-    pub(super) is_check: bool,
-    /// The index of the bound socket that it came through.
-    pub(super) listener: usize,
-    /// When it was accepted; behind a balancer, when the header was whole.
-    pub(super) started: Instant,
-    /// What is left of the handshake's time, once the hello is whole: to wait for a slot is this node's time.
-    pub(super) left: Duration,
+    /// Where from, and when.
+    pub(super) arrival: Arrival,
     /// Counted for its source from here on, and in a shard from its turn on.
     pub(super) admission: Admission,
     /// Its place in the lobby; gone with it, on whatever path it ends.
@@ -109,7 +99,7 @@ impl Guest {
         let reception = Rc::clone(&self.reception);
         let rules = reception.rules.load_full();
         // The header comes first, in a time of its own; the hello's begins with its end.
-        if self.balancer.is_some() {
+        if self.arrival.balancer.is_some() {
             let header = proxy_header::read(stream);
             let bound = rules.limits.proxy_header_timeout;
             let header = within(bound, ConnectionReason::ProxyHeaderTimeout, header).await;
@@ -118,8 +108,8 @@ impl Guest {
         let bound = rules.limits.handshake_timeout;
         let hello = hello(stream, &reception.scratch);
         within(bound, ConnectionReason::Timeout, hello).await?;
-        let used = clock::now().saturating_duration_since(self.started);
-        self.left = bound.saturating_sub(used);
+        let used = clock::now().saturating_duration_since(self.arrival.started);
+        self.arrival.left = bound.saturating_sub(used);
         Ok(())
     }
 
@@ -129,9 +119,9 @@ impl Guest {
         header: Result<Announced, HandshakeFailure>,
         most: usize,
     ) -> Result<(), HandshakeFailure> {
-        self.is_check = match &header {
+        self.arrival.is_check = match &header {
             // HAProxy names its own end of the connection in the health checks of version 1.
-            Ok(Announced::Proxied { source, .. }) => is_same(*source, self.remote),
+            Ok(Announced::Proxied { source, .. }) => is_same(*source, self.arrival.remote),
             Ok(Announced::Balancer) => true,
             // Some balancers only look whether the port is open.
             Err(failure) => failure.came_to_nothing(),
@@ -141,12 +131,12 @@ impl Guest {
             destination,
         } = header?
         {
-            self.remote = source;
-            self.destination = Some(destination);
+            self.arrival.remote = source;
+            self.arrival.destination = Some(destination);
         } else {
-            self.balancer = None;
+            self.arrival.balancer = None;
         }
-        let (reception, source) = (&self.reception, self.remote.ip());
+        let (reception, source) = (&self.reception, self.arrival.remote.ip());
         // Before it counts for its source: it holds nothing.
         if reception.denials.refuses_address(source) {
             return Err(HandshakeFailure::refused(ConnectionReason::Denied));
@@ -159,7 +149,7 @@ impl Guest {
                 ConnectionReason::TooManyFromSource,
             ));
         }
-        self.started = clock::now();
+        self.arrival.started = clock::now();
         self.place.came_from(source, reception.priority(source));
         Ok(())
     }
@@ -168,6 +158,7 @@ impl Guest {
     fn go(self, stream: TcpStream, place: ShardPlace) {
         let Self {
             reception,
+            arrival,
             mut admission,
             ..
         } = self;
@@ -179,13 +170,7 @@ impl Guest {
             // There is room: a shard has few hellos to answer at a time.
             let _ = arrivals.try_send(Accepted {
                 stream,
-                remote: self.remote,
-                balancer: self.balancer,
-                destination: self.destination,
-                is_check: self.is_check,
-                listener: self.listener,
-                started: self.started,
-                left: self.left,
+                arrival,
                 admission,
             });
         }
@@ -193,13 +178,14 @@ impl Guest {
 
     /// Ends in the one event of a handshake that failed; the socket closes after it.
     fn fail(self, failure: HandshakeFailure) {
-        let listener = self.reception.name(self.listener);
-        let sides = HandshakeSides::inbound(self.remote, listener, None).through(self.balancer);
+        let listener = self.reception.name(self.arrival.listener);
+        let sides = HandshakeSides::inbound(self.arrival.remote, listener, None)
+            .through(self.arrival.balancer);
         // Before the event: who reads it and connects anew must find room.
         drop((self.admission, self.place));
         let event = failure.event(sides, None);
         // It makes them every few seconds.
-        if self.is_check {
+        if self.arrival.is_check {
             self.reception.log.count(event.kind(), event.reason());
         } else {
             self.reception.log.record(event);

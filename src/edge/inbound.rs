@@ -4,6 +4,7 @@
 //! deadline how long they can hold a slot; both are spent before anybody is known. A balancer's health checks are counted as
 //! everything else and have no line: it makes them every few seconds.
 use super::admission::Admission;
+use super::arrival::Arrival;
 use super::clock;
 use super::connection::Established;
 use super::failed::HandshakeFailure;
@@ -26,26 +27,14 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 
 /// One inbound handshake under way, and what it holds of the node's bounds.
 struct Inbound {
     shard: Rc<Shard>,
-    /// Where it came from, for the log; behind a balancer that is known with its header.
-    remote: SocketAddr,
-    /// The balancer that it came through, and the address there that was connected to.
-    balancer: Option<SocketAddr>,
-    destination: Option<SocketAddr>,
-    /// A balancer's health check, which has no line in the log.
-    is_check: bool,
-    /// The index of the bound socket that it came through.
-    listener: usize,
-    /// When it was accepted; behind a balancer, when the header was whole.
-    started: Instant,
-    /// What the remote side has left of its time.
-    left: Duration,
+    /// Where from, and when.
+    arrival: Arrival,
     /// The server name that was asked for.
     sni: Option<String>,
     /// The chain that was shown for it.
@@ -82,13 +71,7 @@ impl Inbound {
     fn new(shard: &Rc<Shard>, accepted: Accepted) -> (std::net::TcpStream, Self) {
         let inbound = Self {
             shard: Rc::clone(shard),
-            remote: accepted.remote,
-            balancer: accepted.balancer,
-            destination: accepted.destination,
-            is_check: accepted.is_check,
-            listener: accepted.listener,
-            started: accepted.started,
-            left: accepted.left,
+            arrival: accepted.arrival,
             sni: None,
             shown: None,
             admission: accepted.admission,
@@ -99,7 +82,7 @@ impl Inbound {
     /// The task of one handshake.
     async fn run(mut self, stream: std::net::TcpStream) {
         let shard = Rc::clone(&self.shard);
-        let (left, lost) = (self.left, self.admission.lost());
+        let (left, lost) = (self.arrival.left, self.admission.lost());
         let handshake = async {
             let stream = TcpStream::from_std(stream).map_err(|e| HandshakeFailure::from_io(&e))?;
             let finished = self.shake_hands(stream).await?;
@@ -134,7 +117,7 @@ impl Inbound {
             RemoteIdentity::Client | RemoteIdentity::OtherProcess => None,
         };
         let is_denied = peer.is_some_and(|name| denials.refuses_peer(name))
-            || denials.refuses_address(self.remote.ip());
+            || denials.refuses_address(self.arrival.remote.ip());
         match is_denied {
             true => Err(HandshakeFailure::refused(ConnectionReason::Denied)),
             false => Ok(()),
@@ -146,7 +129,7 @@ impl Inbound {
         let tls = self.shard.tls();
         // A reload may have removed it while the connection waited in the inbox.
         let listener = tls
-            .listener(self.listener)
+            .listener(self.arrival.listener)
             .ok_or(HandshakeFailure::refused(ConnectionReason::ListenerRemoved))?;
         // It parses the ClientHello and nothing more; the configuration is chosen after it.
         let stream = HandshakeSocket::new(stream);
@@ -211,7 +194,7 @@ impl Inbound {
             }
         } else {
             // A reload during the handshake: what counts is what holds now.
-            let listener = current.listener(self.listener);
+            let listener = current.listener(self.arrival.listener);
             let listener =
                 listener.ok_or(HandshakeFailure::refused(ConnectionReason::ListenerRemoved))?;
             InboundIdentity::decide(&chain, &listener.listener, current.generation())?
@@ -241,33 +224,33 @@ impl Inbound {
             RemoteIdentity::Client | RemoteIdentity::OtherProcess => true,
             RemoteIdentity::Peer(peer) => {
                 let known = &shard.shared.known;
-                known.saw(self.remote.ip(), Priority::Peer, clock::now());
-                shard.log_would_refuse(Direction::Inbound, self.remote, peer.decision());
+                known.saw(self.arrival.remote.ip(), Priority::Peer, clock::now());
+                shard.log_would_refuse(Direction::Inbound, self.arrival.remote, peer.decision());
                 passes_as_server(&finished.chain, peer, shard.tls().generation())
             }
         };
         // Who shows that it is a peer is no health check, whatever its balancer says.
-        let is_check = self.is_check && matches!(identity, RemoteIdentity::Client);
+        let is_check = self.arrival.is_check && matches!(identity, RemoteIdentity::Client);
         let event = accepted_event(
             self.sides(),
             number,
             &finished.session,
             decision,
-            clock::now() - self.started,
+            clock::now() - self.arrival.started,
         );
         shard.record_unless(is_check, event);
         let established = Established {
             number,
             identity,
             client,
-            opened: Opened::Accepted(self.listener),
+            opened: Opened::Accepted(self.arrival.listener),
             chain: finished.chain,
             shown: None,
             tcp: finished.tcp,
             tls: finished.session.into(),
-            remote: self.remote,
+            remote: self.arrival.remote,
             // By that address the remote side knows this node.
-            local: self.destination.unwrap_or(finished.local),
+            local: self.arrival.destination.unwrap_or(finished.local),
             is_check,
             unconfirmed: None,
             // Who connects keeps the connection alive (RFC 5626 §4.4); an idle client is closed.
@@ -282,13 +265,14 @@ impl Inbound {
         // Before the event: who reads it and connects anew must find room.
         drop(self.admission);
         let event = failure.event(sides, self.shown);
-        self.shard.record_unless(self.is_check, event);
+        self.shard.record_unless(self.arrival.is_check, event);
     }
 
     /// Between whom it is, for its event.
     fn sides(&self) -> HandshakeSides {
-        let listener = self.shard.listener_name(self.listener);
-        HandshakeSides::inbound(self.remote, listener, self.sni.clone()).through(self.balancer)
+        let listener = self.shard.listener_name(self.arrival.listener);
+        HandshakeSides::inbound(self.arrival.remote, listener, self.sni.clone())
+            .through(self.arrival.balancer)
     }
 }
 

@@ -1,12 +1,11 @@
 //! What crosses threads, and the bounded queues that carry it.
 use super::admission::Admission;
+use super::arrival::Arrival;
 use crate::observe::Event;
 use crate::proxy::{BindingMessage, BranchKey, CallMessage, LinkEvent, LinkId, Origin};
 use crate::reason::DaemonReason;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Messages waiting for one shard. Crossing is rare, so a full queue means that the shard stands still.
@@ -52,19 +51,8 @@ pub(super) enum ShardMessage<S> {
 pub(super) struct Accepted {
     /// Not yet registered with any runtime: it moves to the shard's.
     pub(super) stream: std::net::TcpStream,
-    /// The remote address, by what its balancer has said of it.
-    pub(super) remote: SocketAddr,
-    /// The balancer that it came through, and the address there that was connected to.
-    pub(super) balancer: Option<SocketAddr>,
-    pub(super) destination: Option<SocketAddr>,
-    /// A balancer's health check.
-    pub(super) is_check: bool,
-    /// The index of the bound socket that it came through.
-    pub(super) listener: usize,
-    /// When it was accepted; behind a balancer, when the header was whole.
-    pub(super) started: Instant,
-    /// What is left of the handshake's time.
-    pub(super) left: Duration,
+    /// Where from, and when.
+    pub(super) arrival: Arrival,
     /// What it holds of the node's bounds.
     pub(super) admission: Admission,
 }

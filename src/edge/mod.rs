@@ -19,6 +19,7 @@ mod acceptor;
 mod addresses;
 mod admission;
 pub mod alert;
+mod arrival;
 mod background;
 mod bind;
 mod buffers;
