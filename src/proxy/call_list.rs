@@ -52,6 +52,7 @@ impl Core {
     pub(crate) fn running_call(&self, call: SeenCall<'_>, now: Instant) -> Option<RunningCall> {
         let record = match call {
             SeenCall::Up(answered) => answered.record.clone(),
+            // It is answered this very moment, or was: what it asked for is in its record.
             SeenCall::Rings(context, _) if context.request.is_empty() => return None,
             SeenCall::Rings(context, beginning) => {
                 let parties = context.places.parties(&context.request);

@@ -58,7 +58,7 @@ impl<'a> PartyTexts<'a> {
 /// is looked through for, and nothing that could be a secret or as long as its sender likes.
 fn logged(uri: &[u8], how: LogIdentities, key: LogKey) -> Cow<'_, [u8]> {
     // The message was judged by its own parser before; here whatever is written must only come out short and harmless.
-    let Some(colon) = memchr::memchr(b':', uri) else {
+    let Some(colon) = uri.iter().position(|b| *b == b':') else {
         return Cow::Borrowed(b"");
     };
     let (scheme, rest) = uri.split_at_checked(colon + 1).unwrap_or((uri, b""));

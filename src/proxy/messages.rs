@@ -360,6 +360,10 @@ impl Core {
 
 /// RFC 3261 §18.1.2, §17.1.3: the topmost Via must be this node's and its branch one that it made.
 fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, MessageReason> {
+    let first = message.first(HeaderName::Via);
+    if let Some(branch) = first.and_then(|value| branch_as_written(value, env)) {
+        return Ok(branch);
+    }
     let via = message
         .top_via()
         .map_err(|_| MessageReason::ResponseForeignVia)?;
@@ -369,6 +373,19 @@ fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, Messag
     via.branch
         .and_then(Branch::parse)
         .ok_or(MessageReason::ResponseUnmatched)
+}
+
+/// The branch of a Via that has come back byte for byte as this node writes it. Nearly every one does (RFC 3261 §8.2.6.2), and
+/// such a one needs no parser; anything else is for that.
+fn branch_as_written(value: &[u8], env: &Environment) -> Option<Branch> {
+    // As `write_via` has it, from the first byte to the last: what a server on the way has added, or written in another
+    // case, is no fault, but not for here.
+    let value = value.strip_prefix(b"SIP/2.0/TLS ")?;
+    // Which of the two it was depends on who was asked, and either proves as much.
+    let mut names = [&env.names.peers, &env.names.clients].into_iter();
+    let value = names.find_map(|name| value.strip_prefix(name.as_bytes()))?;
+    let value = value.strip_prefix(b";branch=")?;
+    Branch::parse(value.strip_suffix(b";alias").unwrap_or(value))
 }
 
 /// Responses of one client connection to other shards' requests, in a second.

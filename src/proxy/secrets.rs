@@ -39,11 +39,9 @@ impl Secrets {
 
     /// As [`Self::hash`], long enough that two inputs never meet: transactions are looked up by it
     /// alone.
-    pub(crate) fn wide_hash(&self, feed: impl FnOnce(&mut siphasher::sip128::SipHasher13)) -> u128 {
-        use siphasher::sip128::Hasher128 as _;
-        let mut hasher = siphasher::sip128::SipHasher13::new_with_keys(self.hash.0, self.hash.1);
-        feed(&mut hasher);
-        hasher.finish128().as_u128()
+    pub(crate) fn wide_hash(&self, text: &[u8]) -> u128 {
+        let key = siphasher::sip128::SipHasher13::new_with_keys(self.hash.0, self.hash.1);
+        key.hash(text).as_u128()
     }
 
     /// An unguessable number that was not drawn before: a keyed hash of a counter, so that no

@@ -42,6 +42,8 @@ const LENGTHS: [(u8, usize); 3] = [
     (OWN, LONGEST),
     (BINDING, 1 + 1 + 4 + 8 + 4 + MAC),
 ];
+/// The shortest token as text: a binding's.
+const SHORTEST_TEXT: usize = (1 + 1 + 4 + 8 + 4 + MAC) * 4 / 3;
 /// The longest token as text: it is decoded on the stack, and nothing longer is looked at.
 const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
 const VERSION: u8 = 1;
@@ -384,8 +386,11 @@ impl TokenBox {
 
 /// Whether a user part has the form of a token, genuine or not.
 pub(crate) fn has_token_form(user: &[u8]) -> bool {
+    // Nearly every name is shorter than any token, and what is escaped in it would make it shorter still.
+    if user.len() < SHORTEST_TEXT {
+        return false;
+    }
     let user = &*plain_user(user);
-    // Nearly no name is as long as one.
     let is_as_long = |(_, length): &(u8, usize)| (length * 4).div_ceil(3) == user.len();
     if !LENGTHS.iter().any(is_as_long) {
         return false;

@@ -34,15 +34,21 @@ impl<'a> Host<'a> {
         // With the dots, as written: comparisons take the trailing one off.
         let name = cut(text, 0, length);
         let labels = name.strip_suffix(b".").unwrap_or(name);
-        let mut last: &[u8] = b"";
-        for label in labels.split(|&b| b == b'.') {
-            // Only the last dot may have nothing behind it.
-            if label.is_empty() {
-                return None;
+        // In one walk, since every Via and URI has a host: no label is empty, but for what follows the last dot of all, and
+        // of the last one is known whether it is a number.
+        let (mut before, mut is_number) = (b'.', true);
+        for &b in labels {
+            match (b, before) {
+                (b'.', b'.') => return None,
+                (b'.', _) => is_number = true,
+                _ => is_number &= b.is_ascii_digit(),
             }
-            last = label;
+            before = b;
         }
-        let host = if last.iter().all(u8::is_ascii_digit) {
+        if before == b'.' {
+            return None;
+        }
+        let host = if is_number {
             // A top label is no number (RFC 3261 §25.1), so this is an IPv4 address or nothing.
             Self::V4(v4(name)?)
         } else {
