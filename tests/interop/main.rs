@@ -1,5 +1,5 @@
 //! Interop: the real daemon between programs of others (Asterisk, Kamailio, baresip, Linphone, sipsak, openssl,
-//! sslscan, tshark, dnsmasq, HAProxy) on loopback.
+//! sslscan, tshark, dnsmasq, HAProxy, keepalived) on loopback.
 //!
 //! Each test starts its own programs on its own ports with its own certificates. A program that is not installed
 //! skips its tests with a line on standard error; with `SIPWARD_INTEROP=require` in the environment it fails them.
@@ -22,9 +22,12 @@ mod federation;
 mod harness;
 mod home_server;
 mod kamailio;
+mod keepalived;
+mod kubernetes;
 mod linphone_calls;
 mod next_hops;
 mod openssl_crls;
+mod srv_records;
 mod tls_surface;
 mod two_nodes;
 mod weak_key;

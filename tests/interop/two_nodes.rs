@@ -5,7 +5,7 @@ use sipward_lab::site::{EDGE, Site};
 use sipward_lab::{Client, Dialog, EdgeTarget, Server, ServerSpec, Transcript, Wire, trust_only};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const NODES: [&str; 2] = ["node1.contoso.test", "node2.contoso.test"];
 /// What HAProxy connects from.
@@ -80,6 +80,7 @@ async fn call(home: &Server, wire: &Wire, phone: &Client, path: &str) -> (Dialog
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "it measures a wait")]
 async fn haproxy_brings_the_phones_of_a_killed_node_to_the_other_one_and_their_calls_go_on() {
     let Some(_stage) = Stage::enter(&[Program::Haproxy]) else {
         return;
@@ -132,6 +133,7 @@ async fn haproxy_brings_the_phones_of_a_killed_node_to_the_other_one_and_their_c
     }
     let mark = second.mark();
     drop(first);
+    let killed = Instant::now();
     second.wait_event(mark, "peer_disconnected", |e| e.text("peer") == NODES[0]);
     let mut moved = 0;
     for (number, before, (of_home, of_phone)) in &mut calls {
@@ -156,6 +158,10 @@ async fn haproxy_brings_the_phones_of_a_killed_node_to_the_other_one_and_their_c
         phone.reply(&got, 200).await.unwrap();
         home.answer(&bye, 200).await.unwrap();
     }
+    println!(
+        "{PHONES} calls went on and ended within {:?} of the kill",
+        killed.elapsed()
+    );
     assert_eq!(moved, PHONES / 2);
     assert_eq!(second.events(mark, "request_refused").len(), 0);
 }

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
@@ -37,8 +37,13 @@ use tempfile::TempDir;
 /// Where a phone connects to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
-    /// A port of 127.0.0.1.
+    /// A port of 127.0.0.1; 0: found by SRV.
     pub(crate) port: u16,
+}
+
+impl Target {
+    /// Wherever the records of the edge's name lead.
+    pub(crate) const BY_RECORDS: Self = Self { port: 0 };
 }
 
 /// A running baresip with one account.
@@ -47,11 +52,13 @@ pub(crate) struct Phone {
     domain: &'static str,
     /// The host of its outbound proxy.
     server: &'static str,
+    /// How often it registers, in seconds.
+    refresh: u32,
     process: Process,
     control: TcpStream,
     heard: Arc<Feed<Value>>,
     commands: Cell<u32>,
-    _names: NameServer,
+    _names: Option<NameServer>,
     _directory: TempDir,
 }
 
@@ -68,14 +75,10 @@ impl Phone {
         user: &str,
         contact: &str,
     ) -> Self {
-        Self::start_with(
-            domain,
-            "127.0.0.1",
-            Ipv4Addr::LOCALHOST,
-            certificates,
-            user,
-            contact,
-        )
+        let names = NameServer::start(&[EDGE, FABRIKAM.edge], Ipv4Addr::LOCALHOST);
+        let asks = SocketAddr::from((Ipv4Addr::LOCALHOST, names.port()));
+        let way = (domain, "127.0.0.1", 600);
+        Self::start_with(way, (asks, Some(names)), certificates, user, contact)
     }
 
     /// As [`Phone::start`], but it knows the edge by its name and finds it at this address.
@@ -85,13 +88,26 @@ impl Phone {
         user: &str,
         contact: &str,
     ) -> Self {
-        Self::start_with(DOMAIN, EDGE, way, certificates, user, contact)
+        let names = NameServer::start(&[EDGE, FABRIKAM.edge], way);
+        let asks = SocketAddr::from((Ipv4Addr::LOCALHOST, names.port()));
+        let names = (asks, Some(names));
+        Self::start_with((DOMAIN, EDGE, 600), names, certificates, user, contact)
+    }
+
+    /// As [`Phone::start`], but it knows the edge by its name and asks this name server, and registers every ten seconds.
+    pub(crate) fn start_by_records(
+        asks: SocketAddr,
+        certificates: &Certificates,
+        user: &str,
+        contact: &str,
+    ) -> Self {
+        let names = (asks, None);
+        Self::start_with((DOMAIN, EDGE, 10), names, certificates, user, contact)
     }
 
     fn start_with(
-        domain: &'static str,
-        server: &'static str,
-        way: Ipv4Addr,
+        (domain, server, refresh): (&'static str, &'static str, u32),
+        (asks, names): (SocketAddr, Option<NameServer>),
         certificates: &Certificates,
         user: &str,
         contact: &str,
@@ -100,11 +116,10 @@ impl Phone {
         let at = directory.path();
         let control_port = free_port();
         let modules = baresip_modules().unwrap();
-        let names = NameServer::start(&[EDGE, FABRIKAM.edge], way);
         let config = format!(
             "poll_method epoll\n\
              net_interface 127.0.0.1\n\
-             dns_server 127.0.0.1:{names}\n\
+             dns_server {asks}\n\
              statmode_default off\n\
              sip_listen 127.0.0.1:0\n\
              sip_cafile {ca}\n\
@@ -125,7 +140,6 @@ impl Phone {
              module_app menu.so\n\
              module_app ctrl_tcp.so\n\
              ctrl_tcp_listen 127.0.0.1:{control_port}\n",
-            names = names.port(),
             ca = certificates.enterprise_ca().display(),
             at = at.display(),
             modules = modules.display(),
@@ -156,6 +170,7 @@ impl Phone {
             user: user.to_owned(),
             domain,
             server,
+            refresh,
             process,
             control,
             heard,
@@ -173,12 +188,16 @@ impl Phone {
 
     /// As [`Phone::register`], but gives the refusal.
     pub(crate) fn try_register(&self, target: Target) -> Result<(), String> {
+        let port = match target.port {
+            0 => String::new(),
+            port => format!(":{port}"),
+        };
         self.command(
             "uanew",
             Some(&format!(
-                "<sip:{}@{};transport=tls>;outbound=\"sip:{}:{};transport=tls\";\
-                 sipnat=outbound;regint=600;auth_pass=none",
-                self.user, self.domain, self.server, target.port
+                "<sip:{}@{};transport=tls>;outbound=\"sip:{}{port};transport=tls\";\
+                 sipnat=outbound;regint={};auth_pass=none",
+                self.user, self.domain, self.server, self.refresh
             )),
         );
         let answer = self.wait_any(&["REGISTER_OK", "REGISTER_FAIL"]);

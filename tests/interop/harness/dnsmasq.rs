@@ -15,7 +15,16 @@ pub(crate) struct Dnsmasq {
 impl Dnsmasq {
     /// Starts it with records in the words of its own command line, and waits until it serves.
     pub(crate) fn start(records: &[String]) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Self::start_at((Ipv4Addr::LOCALHOST, free_port()).into(), records)
+    }
+
+    /// Has it know these records instead.
+    pub(crate) fn restart(&mut self, records: &[String]) {
+        self.process.kill();
+        *self = Self::start_at(self.address, records);
+    }
+
+    fn start_at(address: SocketAddr, records: &[String]) -> Self {
         let mut command = Command::new(Program::executable("dnsmasq").unwrap());
         command.args([
             "--keep-in-foreground",

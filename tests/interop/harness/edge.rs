@@ -2,6 +2,7 @@
 use super::certificates::{Certificates, HOME, Pair};
 use super::feed::Mark;
 use super::kamailio::{CONTOSO, Site};
+use super::namespace::Namespace;
 use super::process::Process;
 use serde_json::Value;
 use std::fs;
@@ -178,12 +179,31 @@ impl Edge {
 
     /// Starts it on this topology.
     pub(crate) fn run(topology: &str) -> Self {
+        Self::run_by(Command::new(env!("CARGO_BIN_EXE_sipward")), topology)
+    }
+
+    /// The same in a network namespace.
+    pub(crate) fn run_in(inside: &Namespace, topology: &str) -> Self {
+        Self::run_by(inside.command(env!("CARGO_BIN_EXE_sipward")), topology)
+    }
+
+    /// Has it take nothing new.
+    pub(crate) fn drain(&self) {
+        let output = Command::new(env!("CARGO_BIN_EXE_sipward"))
+            .args(["drain", "--clients", "--socket"])
+            .arg(self.directory.path().join("control.sock"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fn run_by(mut command: Command, topology: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("topology.toml");
         fs::write(&file, topology).unwrap();
         let process = Process::start(
             "sipward",
-            Command::new(env!("CARGO_BIN_EXE_sipward"))
+            command
                 .arg("run")
                 .arg(&file)
                 .env("RUNTIME_DIRECTORY", directory.path()),

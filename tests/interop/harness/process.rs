@@ -83,6 +83,11 @@ impl Process {
         }
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The end of its output as of now.
     pub(crate) fn mark(&self) -> Mark {
         self.lines.mark()

@@ -2,7 +2,7 @@
 use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -30,6 +30,12 @@ pub(crate) enum Program {
     Dnsmasq,
     /// The layer-4 balancer.
     Haproxy,
+    /// VRRP for an address that two machines share; it needs to be root, for network namespaces.
+    Keepalived,
+    /// What its check asks the daemon with.
+    Curl,
+    /// A parser of YAML.
+    PythonYaml,
     /// The home server that comes from Debian's unstable.
     Asterisk,
     /// The reader of logs that bans.
@@ -49,6 +55,9 @@ impl Program {
             Self::Tshark => "tshark",
             Self::Dnsmasq => "dnsmasq-base",
             Self::Haproxy => "haproxy",
+            Self::Keepalived => "keepalived (as root)",
+            Self::Curl => "curl",
+            Self::PythonYaml => "python3-yaml",
             Self::Asterisk => "asterisk (unpacked by mmdebstrap)",
             Self::Fail2ban => "fail2ban",
         }
@@ -68,6 +77,9 @@ impl Program {
             Self::Tshark => Self::executable("tshark").is_some(),
             Self::Dnsmasq => Self::executable("dnsmasq").is_some(),
             Self::Haproxy => Self::executable("haproxy").is_some(),
+            Self::Keepalived => Self::executable("keepalived").is_some() && has_namespaces(),
+            Self::Curl => Self::executable("curl").is_some(),
+            Self::PythonYaml => succeeds(Command::new("python3").args(["-c", "import yaml"])),
             Self::Asterisk => super::asterisk::root().is_some(),
             Self::Fail2ban => Self::executable("fail2ban-regex").is_some(),
         }
@@ -85,10 +97,17 @@ impl Program {
 
 /// Whether a process may have a mount namespace of its own.
 fn may_unshare() -> bool {
-    Command::new("unshare")
-        .args(["--map-root-user", "--mount", "true"])
-        .status()
-        .is_ok_and(|status| status.success())
+    succeeds(Command::new("unshare").args(["--map-root-user", "--mount", "true"]))
+}
+
+/// Whether this is root, with network namespaces: keepalived changes its user, which needs more than a mapped one.
+fn has_namespaces() -> bool {
+    succeeds(Command::new("unshare").args(["--net", "true"]))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
 }
 
 /// The directory of Kamailio's modules.
