@@ -1,10 +1,12 @@
 //! The command line: which arguments there are, and the command that they become.
 #[cfg(feature = "demo")]
 use super::demo;
+#[cfg(feature = "man")]
+use super::manual;
 use super::output::in_one;
 use super::{
-    Exit, bindings, calls, check, connections, crls, deny, drain, explain, kick, limits, log_level,
-    plan, pools, probe, refusals, reload, run, status, upgrade,
+    Exit, bindings, calls, check, connections, crls, deny, drain, explain, init, kick, limits,
+    log_level, plan, pools, probe, refusals, reload, run, status, upgrade,
 };
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -23,6 +25,8 @@ struct CommandLine {
 enum Command {
     /// Serve a topology in the foreground (SIGHUP reloads, SIGTERM drains)
     Run(run::RunCommand),
+    /// Write a first topology and token keys, and show what is still missing
+    Init(init::InitCommand),
     /// Load a topology and show every fault, or the policy that results and what will end when
     Check(check::CheckCommand),
     /// Show figures of the running daemon
@@ -59,6 +63,10 @@ enum Command {
     Kick(kick::KickCommand),
     /// Refuse connections from a network for a time, or list who is denied
     Deny(deny::DenyCommand),
+    #[cfg(feature = "man")]
+    /// Write man pages and completions
+    #[command(hide = true)]
+    MakeManual(manual::ManualCommand),
     #[cfg(feature = "demo")]
     /// Show on loopback what is relayed and what is refused, with throw-away certificates
     Demo {
@@ -79,6 +87,11 @@ pub fn main() -> ExitCode {
             true => Ok(()),
             false => Err(Exit::Refused),
         }),
+        Command::Init(init) => in_one(|out| init.run(out)),
+        #[cfg(feature = "man")]
+        Command::MakeManual(manual) => manual
+            .run(<CommandLine as clap::CommandFactory>::command())
+            .map_err(Exit::from),
         Command::Status(status) => in_one(|out| status.run(out)),
         Command::Connections(connections) => in_one(|out| connections.run(out)),
         Command::Calls(calls) => in_one(|out| calls.run(out)),

@@ -16,10 +16,13 @@ pub mod deny;
 pub mod drain;
 mod exit;
 pub mod explain;
+pub mod init;
 pub mod kick;
 pub mod limits;
 mod listing;
 pub mod log_level;
+#[cfg(feature = "man")]
+pub mod manual;
 pub mod names;
 mod newcomer;
 mod output;

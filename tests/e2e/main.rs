@@ -58,6 +58,8 @@ mod harness;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod interleaved;
 #[cfg(test)]
 mod keep_alives;

@@ -46,8 +46,18 @@ impl ServiceUser {
             .ok_or_else(|| format!("/etc/passwd has no user {name}"))
     }
 
+    /// Its number.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// The number of its own group.
+    pub fn group(&self) -> u32 {
+        self.groups.first().copied().unwrap_or(self.uid)
+    }
+
     /// The usual one, where root checks a file for it.
-    pub(super) fn usual() -> Option<Self> {
+    pub fn usual() -> Option<Self> {
         geteuid()
             .is_root()
             .then(|| Self::named(USUAL).ok())

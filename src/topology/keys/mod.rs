@@ -32,7 +32,7 @@ pub(crate) use declare::{keys, words};
 pub(crate) use document::{read, repeated_header};
 pub(crate) use key::{Effect, Key, Presence, ValueType};
 pub(crate) use sections::Document;
-#[cfg(test)]
+#[cfg(any(test, feature = "man"))]
 pub(crate) use sections::SECTIONS;
 pub(crate) use shown::{Compare, Compared, Show, ShownValue, came_and_went, differences};
 pub use toml_value::Every;

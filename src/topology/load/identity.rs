@@ -11,6 +11,8 @@ use crate::topology::{
 };
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::ffi::OsStr;
+use std::path::Path;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
@@ -301,8 +303,30 @@ fn check_match(
     };
     let what =
         format!("the private key of {label} does not belong to the first certificate of its chain");
+    // Then a renewal is right on disk, and the process still has the key of before.
+    let given = std::env::var_os(CREDENTIALS);
+    let remedy = match is_credential(&loading.path(file), given.as_deref()) {
+        true => format!(
+            "it is a credential of systemd, which reads those at the start of the unit only: systemctl restart sipward takes a renewed key, a reload does not; else {remedy}"
+        ),
+        false => remedy,
+    };
     loading.add(TopologyReason::KeyMismatch, file, what, remedy);
     None
+}
+
+/// The variable in which systemd names the directory of a unit's credentials (systemd.exec(5)).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Whether a file is a credential: systemd has put a copy there when it started the unit.
+fn is_credential(path: &Path, directory: Option<&OsStr>) -> bool {
+    // The second is where it puts them; a command from a shell has no such variable.
+    let given = directory.filter(|directory| !directory.is_empty());
+    let mut places = given
+        .map(Path::new)
+        .into_iter()
+        .chain([Path::new("/run/credentials")]);
+    places.any(|place| path.starts_with(place))
 }
 
 /// Order, validity and purpose of a chain as it will be shown. Clients differ in how much of a
@@ -459,5 +483,27 @@ pub(super) fn warn_soon(
         );
         let remedy = "renew it now; a reload takes the new one without dropping a connection";
         loading.add(TopologyReason::CertificateExpiresSoon, file, what, remedy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systemd_has_copied_is_a_credential() {
+        let key = Path::new("/run/credentials/sipward.service/edge.key");
+        assert!(is_credential(key, None));
+        let elsewhere = OsStr::new("/run/user/1000/credentials");
+        assert!(is_credential(
+            Path::new("/run/user/1000/credentials/edge.key"),
+            Some(elsewhere)
+        ));
+        for directory in [None, Some(elsewhere), Some(OsStr::new(""))] {
+            assert!(!is_credential(
+                Path::new("/etc/sipward/edge.key"),
+                directory
+            ));
+        }
     }
 }
