@@ -58,12 +58,13 @@ impl InitCommand {
         let made = self.make(&answers).map_err(|(path, error)| {
             let shown = path.display();
             // Two ways to fail, with two remedies.
-            match error.kind() {
+            if error.kind() == ErrorKind::AlreadyExists {
                 // Whatever is in it took somebody's time.
-                ErrorKind::AlreadyExists => eprintln!(
+                eprintln!(
                     "sipward: {shown} is there already, and stays: name another directory, or move it away"
-                ),
-                _ => eprintln!("sipward: {shown} cannot be written: {error}"),
+                );
+            } else {
+                eprintln!("sipward: {shown} cannot be written: {error}");
             }
             Exit::Refused
         })?;
