@@ -6,7 +6,7 @@ use super::manual;
 use super::output::in_one;
 use super::{
     Exit, bindings, calls, check, connections, crls, deny, drain, explain, init, kick, limits,
-    log_level, plan, pools, probe, refusals, reload, run, status, upgrade,
+    log_level, plan, pools, probe, refusals, reload, run, status, trace, upgrade,
 };
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -41,6 +41,8 @@ enum Command {
     Limits(limits::LimitsCommand),
     /// Give the requests of one peer or client other lines in the log for a while
     LogLevel(log_level::LogLevelCommand),
+    /// Show messages of the running daemon while they pass: of one call, user, client, peer or connection, or all
+    Trace(trace::TraceCommand),
     /// Show what the running daemon has refused lately, and how often for which reason
     Refusals(refusals::RefusalsCommand),
     /// List the registered clients of the running daemon, and where each is reached
@@ -98,6 +100,8 @@ pub fn main() -> ExitCode {
         Command::Pools(pools) => in_one(|out| pools.run(out)),
         Command::Limits(limits) => in_one(|out| limits.run(out)),
         Command::LogLevel(level) => in_one(|out| level.run(out)),
+        // Each message is shown when it passes.
+        Command::Trace(trace) => trace.run(&mut std::io::stdout().lock()),
         Command::Refusals(refusals) => in_one(|out| refusals.run(out)),
         Command::Bindings(bindings) => in_one(|out| bindings.run(out)),
         Command::Reload(reload) => in_one(|out| reload.run(out)),

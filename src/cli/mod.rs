@@ -18,6 +18,7 @@ mod exit;
 pub mod explain;
 pub mod init;
 pub mod kick;
+mod ladder;
 pub mod limits;
 mod listing;
 pub mod log_level;
@@ -26,6 +27,7 @@ pub mod manual;
 pub mod names;
 mod newcomer;
 mod output;
+mod pcapng;
 pub mod plan;
 pub mod pools;
 pub mod probe;
@@ -38,6 +40,7 @@ mod table;
 pub mod target;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 pub mod upgrade;
 
 pub use command_line::main;

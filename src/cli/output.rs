@@ -24,9 +24,21 @@ pub(super) fn in_one(
 /// Writes a value as JSON, indented: people read it too. What acts on a terminal and serde_json leaves as it is (DEL, C1,
 /// marks of direction) is escaped: it stands in strings only, since JSON itself is made of other characters.
 pub(super) fn write_json<T: serde::Serialize>(value: &T, out: &mut dyn Write) -> io::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
+    write_escaped(&serde_json::to_string_pretty(value)?, out)
+}
+
+/// The same in one line, where many values follow each other.
+pub(super) fn write_json_line<T: serde::Serialize>(
+    value: &T,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    write_escaped(&serde_json::to_string(value)?, out)
+}
+
+/// JSON with what acts on a terminal escaped.
+fn write_escaped(text: &str, out: &mut dyn Write) -> io::Result<()> {
     let acts = |c: char| c != '\n' && acts_on_reader(c);
-    let mut rest = text.as_str();
+    let mut rest = text;
     while let Some((before, from)) = rest.find(acts).and_then(|at| rest.split_at_checked(at)) {
         out.write_all(before.as_bytes())?;
         let mut after = from.chars();

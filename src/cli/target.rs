@@ -4,7 +4,7 @@
 //! the default places (docs/control.md).
 use super::Exit;
 use crate::daemon::{
-    control::{self, AskError, ControlRefusal, Reply, Request},
+    control::{self, AskError, ControlRefusal, Reply, Request, TraceLine, TraceRequest},
     named_path,
 };
 use crate::reason::DaemonReason;
@@ -69,6 +69,23 @@ impl Target {
     /// [`Exit::NoDaemon`] when nobody answers, [`Exit::Internal`] when it refuses or cannot be understood.
     pub(super) fn ask(&self, request: &Request, patience: Duration) -> Result<Reply, Exit> {
         self.try_ask(request, patience).map_err(|why| why.print())
+    }
+
+    /// Traces, and hands over each line until the end or until `each` returns false; a failure is printed. `patience` is for
+    /// the time between two lines.
+    ///
+    /// # Errors
+    /// [`Exit::NoDaemon`] when nobody answers.
+    pub(super) fn follow(
+        &self,
+        request: TraceRequest,
+        patience: Duration,
+        each: impl FnMut(TraceLine) -> bool,
+    ) -> Result<(), Exit> {
+        // A line may come late: nothing passes while nobody calls.
+        let request = Request::Trace(request);
+        let followed = control::follow(&self.socket(), &request, patience, each);
+        followed.map_err(|error| Unanswered::Ask(error).print())
     }
 
     /// Sends a request and returns the reply.

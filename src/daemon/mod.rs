@@ -30,6 +30,7 @@ mod service;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod upgrade;
 mod warnings;
 mod watch;

@@ -481,7 +481,7 @@ fn listen(
         Ok(socket) => {
             let path = place.path().to_owned();
             let context = ControlContext::new(Arc::clone(daemon), to);
-            tasks.spawn(ControlServer::new(context, place).serve(socket, end));
+            tasks.spawn(ControlServer::new(context, place, end).serve(socket));
             daemon.log.record(Event::ControlListening { path });
         }
         Err(error) => daemon.log.record(error.event()),

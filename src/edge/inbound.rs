@@ -291,7 +291,7 @@ impl Shard {
         if is_check && event.peer().is_none() {
             self.shared.log.count(event.kind(), event.reason());
         } else {
-            self.shared.log.record(event);
+            self.record(event);
         }
     }
 }

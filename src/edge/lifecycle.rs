@@ -166,7 +166,7 @@ impl Shard {
         let name = connection.covered_name();
         let sides = HandshakeSides::outbound(connection.remote(), &peer, name.as_ref());
         let event = failure.event(sides, unconfirmed.shown);
-        self.shared.log.record(event);
+        self.record(event);
         // As after any failed connect: a server that refuses the certificate is not dialled again at once.
         let now = clock::now();
         let retry_at =
@@ -216,7 +216,7 @@ impl Shard {
             retry_in,
         };
         if is_new {
-            self.shared.log.record(event);
+            self.record(event);
         } else {
             self.shared.log.count(event.kind(), event.reason());
         }

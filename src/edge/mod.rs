@@ -13,7 +13,7 @@
 //! From the ground up: the types of one connection (`session`, `connection`, `deadlines`) and of its admission; the state
 //! of a shard (`shard`) and what is done with it (`relay`, `lifecycle`); the tasks (`reading`, `inbound`, `outbound`,
 //! `reevaluate`, `background`); the thread (`shard_loop`); and on top [`Edge`], the handle that the daemon holds, with one
-//! file for each thing that it can be asked for (`status`, `calls`, `figures`, `live`, `inventory`, `kick`, `deny`, `reload`, `drain`).
+//! file for each thing that it can be asked for (`status`, `calls`, `figures`, `live`, `inventory`, `kick`, `deny`, `trace`, `reload`, `drain`).
 
 mod acceptor;
 mod addresses;
@@ -99,6 +99,7 @@ mod sources;
 mod start;
 mod status;
 mod tls;
+mod trace;
 mod unconfirmed;
 
 pub use bind::BoundListeners;
@@ -125,3 +126,6 @@ pub use served::{Served, served};
 pub use shard_count::shards;
 pub use start::Inheritance;
 pub use status::EdgeStatus;
+pub use trace::{
+    TraceDirection, TraceFeed, TraceRecord, TraceSelection, TracedItem, TracedMessage,
+};

@@ -189,7 +189,7 @@ impl Shard {
             if known == Some(last) {
                 self.shared.log.count(event.kind(), event.reason());
             } else {
-                self.shared.log.record(event);
+                self.record(event);
             }
             if reloaded {
                 return Err(ConnectionReason::Reloaded.into());

@@ -11,6 +11,7 @@ use super::keep_alive::KeepAliveDue;
 use super::opened::Opened;
 use super::session::Fill;
 use super::shard::Shard;
+use super::trace::TraceDirection;
 use crate::reason::ConnectionReason;
 use crate::sip::{Framer, LineTable, Phase, Scan};
 use std::rc::Rc;
@@ -236,6 +237,7 @@ impl Reader {
                 Ok(Scan::Message(message)) => {
                     at += message.bytes().len();
                     self.count_message(now);
+                    shard.trace(TraceDirection::Received, connection, message.bytes());
                     let origin = connection.origin.borrow();
                     shard.on_message(&origin, &message, now);
                 }
@@ -257,6 +259,7 @@ impl Reader {
                     break;
                 }
                 Err(error) => {
+                    shard.trace(TraceDirection::Received, connection, rest);
                     let origin = connection.origin.borrow();
                     shard.on_unframed(&origin, &error, rest, now);
                     // Where the next message begins cannot be known.

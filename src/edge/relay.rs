@@ -7,6 +7,7 @@ use super::connection::{Connection, Flushed};
 use super::inbox::{CrossQuestion, ShardMessage};
 use super::priority::Priority;
 use super::shard::Shard;
+use super::trace::TraceDirection;
 use crate::proxy::{Action, Actions, BindingMessage, Core, LinkEvent, Origin};
 use crate::reason::ConnectionReason;
 use crate::sip::{FrameError, Message};
@@ -108,6 +109,7 @@ impl Shard {
                     if let Some(connection) = self.connections.borrow().get(link) {
                         let sent = &connection.messages_out;
                         sent.set(sent.get() + 1);
+                        self.trace(TraceDirection::Sent, connection, bytes);
                         self.flush_queue.write(connection, bytes, &self.buffers);
                     }
                     return;
@@ -183,7 +185,7 @@ impl Shard {
                     self.send_to(shard, ShardMessage::Message { origin, bytes });
                 }
             }
-            Action::Event(event) => self.shared.log.record(event),
+            Action::Event(event) => self.record(event),
             Action::Count(event) => self.shared.log.count(event, None),
         }
     }

@@ -19,7 +19,8 @@ use super::priority::KnownSources;
 use super::resolver::AddressResolver;
 use super::signal::Signal;
 use super::tls::TlsConfigs;
-use crate::observe::ShardLog;
+use super::trace::{TraceDirection, TraceTaps};
+use crate::observe::{Event, ShardLog};
 use crate::proxy::{
     Actions, CallsOfClients, Core, CoreSetup, LinkEvent, LinkId, RefusedCredentials, Tables,
     TokenKeys,
@@ -91,6 +92,8 @@ pub(super) struct Shard {
     pub(super) later: RefCell<VecDeque<LinkEvent>>,
     /// The live connections.
     pub(super) connections: RefCell<ConnectionTable>,
+    /// Who traces messages.
+    pub(super) traces: TraceTaps,
     /// What was written and not sent yet.
     pub(super) flush_queue: FlushQueue,
     /// The buffers that connections share.
@@ -170,6 +173,7 @@ impl Shard {
             actions: Cell::default(),
             later: RefCell::default(),
             connections: RefCell::default(),
+            traces: TraceTaps::default(),
             flush_queue: FlushQueue::default(),
             buffers: Buffers::default(),
             settings: RefCell::new(settings),
@@ -206,6 +210,22 @@ impl Shard {
     /// The live connection with this id.
     pub(super) fn connection(&self, id: LinkId) -> Option<Rc<Connection>> {
         self.connections.borrow().get(id).cloned()
+    }
+
+    /// A message was received or is sent on this connection. While nobody traces this is one look at a flag.
+    pub(super) fn trace(&self, direction: TraceDirection, connection: &Connection, bytes: &[u8]) {
+        if self.traces.any() {
+            let core = self.core.borrow();
+            self.traces.message(direction, connection, bytes, &core);
+        }
+    }
+
+    /// Records an event, in traces too if it is a refusal.
+    pub(super) fn record(&self, event: Event) {
+        if self.traces.any() {
+            self.traces.event(&event);
+        }
+        self.shared.log.record(event);
     }
 
     /// All live connections, as a list of its own: what is done with each may end others.

@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::error::EdgeError;
 use super::inbox::{Accepted, CrossQuestion, ShardMessage};
 use super::shard::{Shard, ShardSetup};
+use super::trace::TraceDirection;
 use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin};
 use crate::sip::Message;
 use std::rc::Rc;
@@ -135,6 +136,7 @@ impl Shard {
         connection.is_used_by(from);
         let sent = &connection.messages_out;
         sent.set(sent.get() + 1);
+        self.trace(TraceDirection::Sent, &connection, bytes);
         // Written like a message of this shard: both leave in one flush.
         self.flush_queue.write(&connection, bytes, &self.buffers);
         self.flush_soon();

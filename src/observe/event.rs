@@ -141,6 +141,26 @@ events! {
         requests: &'static str => requests,
     }
 
+    /// an operator looks at messages while they pass (`sipward trace`); `detail` says what is not masked
+    trace_started => TraceStarted {
+        INFO, WARN if |detail| detail.is_some(), "something is not masked";
+        Operator; "traces that operators have begun";
+        selected: String => selected,
+        until: u64 => until,
+        detail: Option<String> => detail,
+        uid: u32 => uid,
+        pid: Option<u32> => pid,
+    }
+
+    /// such a trace is over, after `count` messages and refusals; `dropped` more were lost since they were not read in time
+    trace_ended => TraceEnded {
+        INFO; Operator; "traces that have ended";
+        selected: String => selected,
+        count: u64 => count,
+        dropped: u64 => dropped,
+        uid: u32 => uid,
+    }
+
     /// no token key file: the routes of dialogs are void after a restart and on other nodes, the paths of registrations
     /// too
     token_key_random => TokenKeyRandom {

@@ -35,7 +35,7 @@ pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
 }
 
 /// The same as a value, for whoever asks for events that were.
-pub(super) fn value(at: SystemTime, event: &Event) -> serde_json::Value {
+pub fn event_as_json(at: SystemTime, event: &Event) -> serde_json::Value {
     let mut line = Vec::new();
     write(at, event, &mut line);
     // It is JSON, which the tests of lines hold.

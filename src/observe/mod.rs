@@ -42,6 +42,7 @@ pub use counters::Counts;
 pub use event::{ClosedBy, Event, EventKind};
 pub use groups::{HandshakeSides, PresentedChain, RequestOutcome};
 pub use journal::Journal;
+pub use json::event_as_json;
 pub use keys::{ALL_KEYS, FieldKey};
 pub use log::{Log, ShardLog};
 pub use memory::MemoryLog;

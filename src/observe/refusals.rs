@@ -37,7 +37,9 @@ impl RefusalRing {
         let mut all: Vec<_> = rings.into_iter().flat_map(|ring| ring.0).collect();
         all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         all.truncate(KEPT);
-        let lines = all.iter().map(|(at, event)| json::value(*at, event));
+        let lines = all
+            .iter()
+            .map(|(at, event)| json::event_as_json(*at, event));
         lines.collect()
     }
 }

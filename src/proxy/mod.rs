@@ -126,3 +126,4 @@ pub use log_levels::{LogLevel, LoggedParty};
 pub use refused_credentials::RefusedCredentials;
 pub use tables::Tables;
 pub use token::TokenKeys;
+pub(crate) use token::has_token_form;

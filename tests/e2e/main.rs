@@ -104,6 +104,8 @@ mod three_nodes;
 #[cfg(test)]
 mod torture;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod transfers;
 #[cfg(test)]
 mod trust_matrix;

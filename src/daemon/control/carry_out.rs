@@ -6,6 +6,7 @@ use super::refusal::ControlRefusal;
 use crate::edge::{
     BindingSelection, ListedBinding, ListedBindings, ListedConnection, RowPage, Selection,
 };
+use crate::reason::DaemonReason;
 use std::mem::take;
 use std::time::Duration;
 
@@ -74,6 +75,10 @@ impl ControlContext {
             Request::Calls { limit, after } => Reply::Calls(self.calls(*limit, *after).await?),
             Request::Pools { limit, after } => Reply::Pools(self.pools(*limit, after).await?),
             Request::Limits {} => Reply::Limits(self.limits().await?),
+            // Only the socket can write more than one line, and does so before it comes here.
+            Request::Trace(_) => {
+                return Err(DaemonReason::MalformedCommand.because("a trace is no reply"));
+            }
             Request::LogLevel {
                 requests,
                 peer,
@@ -130,6 +135,7 @@ fn concerns_both(request: &Request, is_done: bool) -> bool {
         | Request::Refusals {}
         | Request::Pools { .. }
         | Request::Limits {}
+        | Request::Trace(_)
         | Request::Crls {} => false,
     }
 }
@@ -152,6 +158,7 @@ fn joined(
         | Request::Refusals {}
         | Request::Pools { .. }
         | Request::Limits {}
+        | Request::Trace(_)
         | Request::LogLevel { .. }
         | Request::Kick { .. }
         | Request::Deny { .. }

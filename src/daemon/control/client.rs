@@ -1,5 +1,6 @@
 //! The operator's side: asks a running daemon and waits for its answer.
 use super::protocol::{LONGEST_REPLY, Reply, Request};
+use super::trace::TraceLine;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,46 @@ pub fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<Reply
         return Err(no_answer(io::ErrorKind::UnexpectedEof.into()));
     }
     serde_json::from_slice(&line).map_err(AskError::Unknown)
+}
+
+/// Sends one request and hands over each line of the reply, until the end or until `each` returns false. Blocks for at
+/// most `patience` between two lines.
+///
+/// # Errors
+/// Nobody there, an answer of another version.
+pub fn follow(
+    socket: &Path,
+    request: &Request,
+    patience: Duration,
+    mut each: impl FnMut(TraceLine) -> bool,
+) -> Result<(), AskError> {
+    let no_answer = |source| AskError::NoAnswer {
+        path: socket.to_owned(),
+        source,
+    };
+    let mut stream = UnixStream::connect(socket).map_err(|source| AskError::NoDaemon {
+        path: socket.to_owned(),
+        source,
+    })?;
+    let begin = |stream: &mut UnixStream| {
+        stream.set_read_timeout(Some(patience))?;
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        stream.write_all(&line)
+    };
+    begin(&mut stream).map_err(no_answer)?;
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // As much as a whole reply: a line with a body is long, and still has a bound.
+        let mut bounded = reader.by_ref().take(LONGEST_REPLY as u64);
+        bounded.read_until(b'\n', &mut line).map_err(no_answer)?;
+        // The daemon has closed behind the last line.
+        if line.is_empty() || !each(serde_json::from_slice(&line).map_err(AskError::Unknown)?) {
+            return Ok(());
+        }
+    }
 }
 
 /// One line there, one line back.

@@ -31,14 +31,16 @@ mod refusals;
 mod reload;
 mod server;
 mod status;
+mod trace;
 mod upgrade;
 
 pub use super::crl_timer::ForgottenCrls;
 pub use super::reload_report::{ReloadReport, ReloadResult, ServedCheck, ServedResult};
 pub use super::upgrade::Upgraded;
+pub use crate::daemon::trace::Shown;
 pub use crate::edge::{Denial, DeniedParty, ListedBinding, ListedBindings, ListedConnection};
 pub use calls::ListedCalls;
-pub use client::{AskError, ask};
+pub use client::{AskError, ask, follow};
 pub use crls::CrlSeries;
 pub use deny::Denied;
 pub use drain::{Draining, DrainingClients};
@@ -55,6 +57,7 @@ pub use protocol::{Reply, Request};
 pub use refusal::ControlRefusal;
 pub use refusals::LatestRefusals;
 pub use status::{DaemonStatus, EventCount, LastDown, ListenerStatus, PeerStatus};
+pub use trace::{ShownMessage, TraceBegun, TraceEnd, TraceLine, TraceRequest};
 
 pub(super) use context::{ControlContext, Sinks, SupervisorCommand};
 pub(super) use place::ControlPlace;

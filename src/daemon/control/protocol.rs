@@ -12,6 +12,7 @@ use super::pools::ListedPool;
 use super::refusal::ControlRefusal;
 use super::refusals::LatestRefusals;
 use super::status::DaemonStatus;
+use super::trace::TraceRequest;
 use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
 use crate::daemon::upgrade::Upgraded;
@@ -113,6 +114,8 @@ pub enum Request {
         /// For so many seconds.
         for_s: u64,
     },
+    /// Messages while they pass: the reply has many lines.
+    Trace(TraceRequest),
     /// What was refused lately.
     Refusals {},
     /// Close connections.
@@ -171,6 +174,7 @@ impl Request {
             Self::Calls { .. } => "calls",
             Self::Pools { .. } => "pools",
             Self::Limits {} => "limits",
+            Self::Trace(_) => "trace",
             Self::LogLevel { .. } => "log_level",
             Self::Refusals {} => "refusals",
             Self::Kick { .. } => "kick",
@@ -190,7 +194,8 @@ impl Request {
             Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
             Self::Connections { .. } | Self::Bindings { .. } | Self::Denials {} => false,
             Self::Calls { .. } | Self::Refusals {} => false,
-            Self::Pools { .. } | Self::Limits {} => false,
+            // It has events of its own.
+            Self::Pools { .. } | Self::Limits {} | Self::Trace(_) => false,
             Self::Reload {}
             | Self::Drain {}
             | Self::DrainClients { .. }

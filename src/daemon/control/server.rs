@@ -3,8 +3,10 @@ use super::context::ControlContext;
 use super::place::ControlPlace;
 use super::protocol::{LONGEST_REPLY, LONGEST_REQUEST, Reply, Request};
 use super::refusal::ControlRefusal;
+use super::trace::{TraceBegun, TraceEnd, TraceLine, TraceRequest};
 use crate::observe::Event;
 use crate::reason::{DaemonReason, Reason};
+use rustls_pki_types::UnixTime;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const CONNECTIONS: usize = 256;
 /// Commands at a time; more wait. An operator has one, a monitoring system a few.
 const COMMANDS: usize = 16;
+/// Traces at a time: each copies messages in every shard.
+const TRACES: usize = 4;
 /// Bytes that are read and thrown away behind a request.
 const MOST_UNREAD: u64 = 1024 * 1024;
 /// From connecting to the end of the request line.
@@ -38,25 +42,31 @@ pub(in crate::daemon) struct ControlServer {
     owner: u32,
     /// Room for [`COMMANDS`].
     commands: Semaphore,
+    /// Room for [`TRACES`].
+    traces: Semaphore,
+    /// It ends, or another process goes on.
+    end: CancellationToken,
 }
 
 impl ControlServer {
     /// For this daemon.
-    pub(in crate::daemon) fn new(context: ControlContext, place: &ControlPlace) -> Self {
+    pub(in crate::daemon) fn new(
+        context: ControlContext,
+        place: &ControlPlace,
+        end: CancellationToken,
+    ) -> Self {
         Self {
             context,
             owner: place.owner,
             commands: Semaphore::new(COMMANDS),
+            traces: Semaphore::new(TRACES),
+            end,
         }
     }
 
     /// Accepts until `end`, and then answers who has connected. A permit for each connection: without one left nothing more is
     /// accepted.
-    pub(in crate::daemon) async fn serve(
-        self,
-        socket: tokio::net::UnixListener,
-        end: CancellationToken,
-    ) {
+    pub(in crate::daemon) async fn serve(self, socket: tokio::net::UnixListener) {
         // Shared by the tasks of its connections.
         let this = Arc::new(self);
         let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -68,7 +78,7 @@ impl ControlServer {
             };
             let accepted = tokio::select! {
                 biased;
-                () = end.cancelled() => break,
+                () = this.end.cancelled() => break,
                 accepted = socket.accept() => accepted,
             };
             match accepted {
@@ -89,6 +99,10 @@ impl ControlServer {
     /// One connection: its request, its reply, its end.
     async fn attend(self: Arc<Self>, mut stream: UnixStream, permit: OwnedSemaphorePermit) {
         let asked = self.asked(&mut stream).await;
+        if let Ok((Request::Trace(request), user)) = &asked {
+            self.stream_trace(&mut stream, request, *user).await;
+            return drop(permit);
+        }
         // Only now: who says nothing keeps nobody waiting.
         let command = self.commands.acquire().await;
         let reply = match asked {
@@ -115,6 +129,87 @@ impl ControlServer {
         })
         .await;
         drop(permit);
+    }
+
+    /// Writes a trace, line after line.
+    async fn stream_trace(&self, stream: &mut UnixStream, request: &TraceRequest, user: UCred) {
+        let begun = match self.traces.try_acquire() {
+            Ok(room) => self.context.begin_trace(request).await.map(|it| (it, room)),
+            Err(_) => Err(DaemonReason::Busy.because("as many traces run as there is room for")),
+        };
+        let ((selection, mut feed), room) = match begun {
+            Ok(begun) => begun,
+            Err(refusal) => {
+                let _ = put(stream, &TraceLine::Error(refusal)).await;
+                return;
+            }
+        };
+        let daemon = &self.context.daemon;
+        let time = Duration::from_secs(request.for_s);
+        let until = UnixTime::now().as_secs().saturating_add(request.for_s);
+        let selected = selection.to_string();
+        daemon.log.record(Event::TraceStarted {
+            selected: selected.clone(),
+            until,
+            detail: request.shown.words(),
+            uid: user.uid(),
+            pid: user.pid().and_then(|pid| u32::try_from(pid).ok()),
+        });
+        let node = daemon.generation().topology().node().fqdn.to_string();
+        let first = TraceLine::Trace(TraceBegun {
+            selected: selected.clone(),
+            node,
+            until,
+        });
+        // From here on every end passes the last line and the event.
+        let mut lines = 0;
+        let mut unread = [0];
+        let over = tokio::time::sleep(time);
+        tokio::pin!(over);
+        let mut because = "unread";
+        let mut is_read = put(stream, &first).await.is_ok();
+        while is_read {
+            let record = tokio::select! {
+                biased;
+                () = self.end.cancelled() => {
+                    because = "stopping";
+                    break;
+                }
+                () = &mut over => {
+                    because = "time";
+                    break;
+                }
+                // Nothing more is said to it: this is the end of who reads.
+                _ = stream.read(&mut unread) => break,
+                record = feed.next() => record,
+            };
+            let Some(record) = record else { break };
+            let line = TraceLine::of(record, request.shown);
+            is_read = put(stream, &line).await.is_ok();
+            lines += u64::from(is_read);
+            if lines >= request.limit {
+                because = "limit";
+                break;
+            }
+        }
+        let dropped = feed.dropped();
+        drop(feed);
+        drop(room);
+        let end = TraceEnd {
+            because: because.to_owned(),
+            lines,
+            dropped,
+        };
+        // Who has not read what came before does not read this.
+        if is_read {
+            let _ = put(stream, &TraceLine::End(end)).await;
+        }
+        daemon.log.record(Event::TraceEnded {
+            selected,
+            count: lines,
+            dropped,
+            uid: user.uid(),
+        });
     }
 
     /// Reads one request, and who asks.
@@ -177,6 +272,14 @@ impl ControlServer {
 /// anything.
 fn may_command(user: u32, owner: u32) -> bool {
     user == owner || user == 0
+}
+
+/// Writes one line, in time: who does not read must not keep a trace running.
+async fn put(stream: &mut UnixStream, line: &TraceLine) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    let written = timeout(FOR_WRITING, stream.write_all(&text)).await;
+    written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 /// Reads one line, or what comes before the end.

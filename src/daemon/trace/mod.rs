@@ -1,0 +1,8 @@
+//! What leaves the node of a traced message: secrets masked, whoever reads it.
+//!
+//! Masking is done here, by the thread that serves the reader, and not in the shards: these copy bytes and go on.
+
+mod mask;
+
+pub use mask::Shown;
+pub(super) use mask::masked;
