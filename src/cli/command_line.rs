@@ -5,8 +5,8 @@ use super::demo;
 use super::manual;
 use super::output::in_one;
 use super::{
-    Exit, bindings, calls, check, connections, crls, deny, drain, explain, init, kick, limits,
-    log_level, plan, pools, probe, refusals, reload, run, status, trace, upgrade,
+    Exit, bindings, calls, check, connections, crls, deny, drain, explain, init, kick, ladder_log,
+    limits, log_level, plan, pools, probe, refusals, reload, run, status, trace, upgrade,
 };
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -43,6 +43,8 @@ enum Command {
     LogLevel(log_level::LogLevelCommand),
     /// Show messages of the running daemon while they pass: of one call, user, client, peer or connection, or all
     Trace(trace::TraceCommand),
+    /// Draw from a log what a trace would have shown: who sent what to whom, when, and what was refused
+    Ladder(ladder_log::LadderCommand),
     /// Show what the running daemon has refused lately, and how often for which reason
     Refusals(refusals::RefusalsCommand),
     /// List the registered clients of the running daemon, and where each is reached
@@ -102,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::LogLevel(level) => in_one(|out| level.run(out)),
         // Each message is shown when it passes.
         Command::Trace(trace) => trace.run(&mut std::io::stdout().lock()),
+        Command::Ladder(ladder) => in_one(|out| ladder.run(out)),
         Command::Refusals(refusals) => in_one(|out| refusals.run(out)),
         Command::Bindings(bindings) => in_one(|out| bindings.run(out)),
         Command::Reload(reload) => in_one(|out| reload.run(out)),

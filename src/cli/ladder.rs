@@ -111,6 +111,7 @@ impl Ladder {
         if step.call_id.is_empty() {
             return Ok(String::new());
         }
+        // A walk over a thousand at most, for a line that a person reads.
         let known = self.calls.iter().find(|(id, _)| *id == step.call_id);
         if let Some((_, number)) = known {
             return Ok(format!("#{number}"));

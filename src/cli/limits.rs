@@ -44,6 +44,7 @@ fn page(limits: &[ListedLimit], out: &mut dyn Write) -> io::Result<()> {
         text("DEFAULT"),
     ]);
     let shown = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    // What is never taken, as of a time, is listed too: who looks for a bound finds its value.
     for limit in limits {
         // A default that holds says nothing.
         let default = match limit.default == limit.value {

@@ -41,6 +41,7 @@ impl LogLevelCommand {
     /// # Errors
     /// [`Exit::Usage`]: a peer that the topology does not name; no daemon answers.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
+        // clap takes one of the two, and no third.
         let request = Request::LogLevel {
             requests: self.level.clone(),
             peer: self.peer.clone(),

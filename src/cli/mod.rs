@@ -19,6 +19,7 @@ pub mod explain;
 pub mod init;
 pub mod kick;
 mod ladder;
+pub mod ladder_log;
 pub mod limits;
 mod listing;
 pub mod log_level;

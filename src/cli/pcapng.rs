@@ -97,11 +97,12 @@ fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
 fn padded(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
     let missing = bytes.len().wrapping_neg() % 4;
-    out.extend_from_slice(&[0; 3][..missing.min(3)]);
+    out.resize(out.len() + missing, 0);
 }
 
 /// An IP packet with one UDP datagram.
 fn datagram(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    // What is longer was cut before.
     let length = u16::try_from(payload.len() + 8).unwrap_or(u16::MAX);
     let mut packet = match (from.ip().to_canonical(), to.ip().to_canonical()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
@@ -145,6 +146,7 @@ fn checksum(header: &[u8]) -> u16 {
         let [high, low] = [pair.first(), pair.get(1)].map(|b| b.copied().unwrap_or_default());
         u32::from(u16::from_be_bytes([high, low]))
     });
+    // Twenty bytes: the sum never leaves 32 bits.
     let mut sum: u32 = words.sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -60,6 +60,7 @@ fn page(pools: &RowPage<ListedPool>, out: &mut dyn Write) -> io::Result<()> {
         number("WAITING"),
         text("PINGS"),
     ]);
+    // A partner's implicit pool has one member, and its row says all of it.
     for pool in &pools.rows {
         for member in &pool.members {
             let drains = if member.drains { " (drains)" } else { "" };

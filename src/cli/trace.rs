@@ -100,6 +100,7 @@ impl TraceCommand {
             connection: self.connection,
             for_s: self.time.as_secs(),
             limit: self.limit,
+            // Each by a word of its own: nobody shows a password to see an SDP.
             shown: Shown {
                 credentials: self.show_credentials,
                 tokens: self.show_tokens,
@@ -280,6 +281,7 @@ fn write_packet(message: &ShownMessage, file: &mut File) -> io::Result<()> {
     };
     // Beside the packet in Wireshark, where addresses alone would be shown.
     let who = message.peer.as_deref().unwrap_or("client");
+    // The comment is what the ladder has besides.
     // One write for each, so that whoever reads along finds whole packets.
     let mut packet = Vec::new();
     pcapng::packet(

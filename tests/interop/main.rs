@@ -14,6 +14,7 @@
 mod asterisk;
 mod balancer;
 mod calls;
+mod captures;
 mod command_line_clients;
 mod dialogs;
 mod factory_certificates;

@@ -43,6 +43,7 @@ impl ControlContext {
         let all = generation.topology().limits().all().into_iter();
         let rows = all.map(|limit| {
             let name = limit.key.name;
+            // Each once: what is counted and has no key would be left, and there is no such.
             let used = taken.remove(name);
             ListedLimit {
                 limit: name.to_owned(),

@@ -76,6 +76,7 @@ impl ControlContext {
         let topology = generation.topology();
         let conditions = edge.conditions(topology);
         let pools = topology.pools().iter();
+        // By name and not by place: a reload between two pages moves places.
         let rows = pools.filter(|pool| pool.name.as_str() > after);
         let rows = rows.map(|pool| listed(pool, topology, &conditions, &loads));
         // Sorted and cut as the pages of shards are: a topology may have ten thousand partners.

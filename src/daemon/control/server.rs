@@ -192,6 +192,7 @@ impl ControlServer {
                 break;
             }
         }
+        // Before the last line: what comes meanwhile is no part of it.
         let dropped = feed.dropped();
         drop(feed);
         drop(room);

@@ -158,6 +158,7 @@ impl TraceRequest {
             self.user.clone().map(TraceSelection::User),
             self.connection.map(TraceSelection::Connection),
         ];
+        // Two at once would leave a reader in doubt whether both or either must hold.
         let mut all = all.into_iter().flatten();
         match (all.next(), all.next()) {
             (None, _) => Ok(TraceSelection::All),
@@ -203,6 +204,7 @@ impl TraceLine {
                 return Self::Refusal { at_us, line };
             }
         };
+        // From here on nothing else is left of it.
         let bytes = masked(&message.bytes, shown);
         let text = String::from_utf8_lossy(&bytes);
         // A charset that is not UTF-8 is rare, and a capture must have the very bytes.

@@ -73,14 +73,13 @@ pub(in crate::daemon) fn masked(bytes: &[u8], shown: Shown) -> Vec<u8> {
 
 /// Whether a field has credentials, or what they are made from.
 fn is_credential(name: HeaderName, raw: &[u8]) -> bool {
-    match name {
-        HeaderName::Authorization
-        | HeaderName::ProxyAuthorization
-        | HeaderName::WwwAuthenticate
-        | HeaderName::ProxyAuthenticate => true,
-        HeaderName::Other => INFO.iter().any(|info| raw.eq_ignore_ascii_case(info)),
-        _ => false,
-    }
+    let known = [
+        HeaderName::Authorization,
+        HeaderName::ProxyAuthorization,
+        HeaderName::WwwAuthenticate,
+        HeaderName::ProxyAuthenticate,
+    ];
+    known.contains(&name) || INFO.iter().any(|info| raw.eq_ignore_ascii_case(info))
 }
 
 /// The scheme stays, so that a reader sees how somebody authenticates, and a decoder a value of the right form.

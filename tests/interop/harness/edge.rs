@@ -114,6 +114,14 @@ impl Edge {
         Self::run(&text.replacen(listener, &behind, 1))
     }
 
+    /// `sipward COMMAND...` for this daemon.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));
+        let socket = self.directory.path().join("control.sock");
+        command.args(arguments).arg("--socket").arg(socket);
+        command
+    }
+
     /// How often an event has happened, whether it had a line or not.
     pub(crate) fn counted(&self, event: &str) -> u64 {
         let output = Command::new(env!("CARGO_BIN_EXE_sipward"))
