@@ -164,7 +164,8 @@ impl SiblingPlan {
     /// dialog's token names the node that the call began at, and the client may have been at another one.
     pub(crate) fn expected(&self, env: &Environment) -> Option<Instant> {
         let siblings = env.routing().siblings().iter().copied();
-        let siblings = siblings.chain(env.links.other_process());
+        // The other process of this node only if the client was there: it ends when its last client has gone.
+        let siblings = siblings.chain(self.named);
         let away = siblings.filter(|key| self.asks(*key)).filter_map(|key| {
             let health = &env.links.peer(key)?.health;
             health.lost_at().max(health.down_since())
