@@ -32,7 +32,7 @@ use crate::observe::{
 };
 use crate::reason::{ConnectionReason, MessageReason};
 use crate::sip::{Message, Method, StartLine};
-use crate::topology::{Boundary, FieldRules, FieldTrust, Limits};
+use crate::topology::{Boundary, FieldRules, FieldTrust, Limits, NamedFields};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -182,6 +182,20 @@ impl Environment {
                 || FieldRules::standard(FieldTrust::Outside),
                 |peer| peer.fields,
             ),
+        }
+    }
+
+    /// What is done with other fields of a leg; `None` nearly always: nobody has rules about them.
+    pub(crate) fn named_fields(&self, leg: Leg) -> Option<&NamedFields> {
+        let boundary = self.boundary();
+        // One look for each message, and none at any of its lines.
+        if !boundary.has_named {
+            return None;
+        }
+        match leg {
+            Leg::Client(_) | Leg::Binding(_) => Some(&boundary.named_of_clients),
+            // One that is listed no more has no rules; what the table of fields says of a stranger holds.
+            Leg::Peer(key) => self.links.peer(key).map(|peer| &*peer.named),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::observe::Event;
 use crate::reason::HealthReason;
 use crate::sip::{HeaderName, HeaderSet, Message};
 use crate::topology::{
-    DnsName, DomainList, FieldRules, FieldTrust, Health, PeerKind, PeerRef, Topology,
+    DnsName, DomainList, FieldRules, FieldTrust, Health, NamedFields, PeerKind, PeerRef, Topology,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,6 +53,8 @@ pub(crate) struct ListedPeer {
     /// INVITEs without a final answer from each connection with it.
     pub(crate) invites: u32,
     pub(crate) fields: FieldRules,
+    /// What is done with other fields.
+    pub(crate) named: Arc<NamedFields>,
     /// Whether it takes sips URIs.
     pub(crate) sips: bool,
     /// Whether the home side is hidden from it.
@@ -107,6 +109,7 @@ impl ListedPeer {
             wanted: 1,
             invites: u32::MAX,
             fields: FieldRules::standard(FieldTrust::Inside),
+            named: Arc::default(),
             sips: true,
             hide_topology: false,
             anonymous: None,
@@ -256,6 +259,7 @@ impl Listing {
                     wanted: peer.connections,
                     invites: u32::try_from(peer.invites).unwrap_or(u32::MAX),
                     fields: peer.boundary.fields,
+                    named: Arc::new(peer.boundary.named.clone()),
                     sips: peer.boundary.sips,
                     hide_topology: peer.boundary.hide_topology,
                     anonymous: peer.boundary.anonymous,

@@ -158,6 +158,7 @@ impl<'e> MessageWriter<'e> {
         // What the sender may not send and what this receiver may not see, in one pass over the
         // lines.
         edits.strip_all(plan.privacy.stripped(plan.strip, &self.rules));
+        self.choose_by_name(from.leg, &mut edits);
         plan.not_asserted.drop_from(&mut edits);
         if let Some(name) = sender {
             edits.insert_peer_name(name);
@@ -195,6 +196,7 @@ impl<'e> MessageWriter<'e> {
             recorded.rewrite(message, &mut edits);
         }
         edits.strip_all(Privacy::read(message).stripped(strip, &self.rules));
+        self.choose_by_name(inbound.leg, &mut edits);
         not_asserted.drop_from(&mut edits);
         // A client that does not know the extension must not see it (RFC 3327 §5.3).
         if plan.registers.is_some() && !plan.knows_path {
@@ -205,6 +207,19 @@ impl<'e> MessageWriter<'e> {
         }
         edits.write(out);
         self.hide(start, out)
+    }
+
+    /// What the rules of the sender and of the receiver say of fields that go by their names alone.
+    fn choose_by_name<'m>(&'m self, from: Leg, edits: &mut Edits<'m, '_>) {
+        // Each by itself: what one keeps the other may still strip.
+        if let Some(named) = self.env.named_fields(from) {
+            edits.strip_named(&named.strip_in);
+        }
+        if let Some(named) = self.env.named_fields(self.leg) {
+            edits.strip_named(&named.strip_out);
+            // Only towards the receiver: what a sender calls itself is its own business.
+            edits.set_products(&named.products);
+        }
     }
 
     /// How the CANCEL of a branch, and the ACK for its refusal, are derived from the request that

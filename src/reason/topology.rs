@@ -148,6 +148,10 @@ reasons! {
         /// boundary.deny_domains denies a home domain
         HomeDomainDenied "home_domain_denied" (was "domain_denied")
             remedy: "remove the domain from deny_domains, or make it more specific",
+        /// a list of header fields has one that a proxy or a parser needs, or what is no name of a field, or a text cannot be
+        /// the value of one
+        FieldNotPermitted "field_not_permitted"
+            remedy: "choose other fields, or a pattern such as X-*",
         /// a not_after is before its not_before
         WindowEmpty "window_empty"
             remedy: "correct one of the two",

@@ -3,7 +3,7 @@
 use super::grammar::{cut, offset_in};
 use super::new_text::{NewText, Patch, Patches, ViaParams};
 use super::stamp;
-use super::{HeaderName, HeaderSet, Message, Via};
+use super::{HeaderName, HeaderSet, Message, NameRules, ProductTexts, Via};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 
@@ -33,6 +33,9 @@ pub struct Edits<'m, 'a> {
     announces_path: bool,
     /// [`HeaderName::bit`]s.
     stripped: u64,
+    /// Rules over names, each by itself: what one strips goes.
+    named: SmallVec<[&'m NameRules; 2]>,
+    products: Option<&'m ProductTexts>,
     inserted: SmallVec<[NewText<'m>; 6]>,
 }
 
@@ -51,6 +54,8 @@ impl<'m, 'a> Edits<'m, 'a> {
             dropped: SmallVec::new(),
             announces_path: false,
             stripped: 0,
+            named: SmallVec::new(),
+            products: None,
             inserted: SmallVec::new(),
         }
     }
@@ -155,6 +160,18 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// As [`Self::strip`], for a whole set.
     pub fn strip_all(&mut self, names: HeaderSet) {
         self.stripped |= names.0;
+    }
+
+    /// Removes every received line that these rules strip.
+    pub fn strip_named(&mut self, rules: &'m NameRules) {
+        if !rules.is_empty() {
+            self.named.push(rules);
+        }
+    }
+
+    /// Writes these texts in the place of what programs call themselves; a field that is not there stays away.
+    pub fn set_products(&mut self, products: &'m ProductTexts) {
+        self.products = (!products.is_empty()).then_some(products);
     }
 
     /// Puts `X-Sipward-Peer: name` in, the verified name of the server that sent the message; the received ones stay

@@ -1,5 +1,5 @@
 //! What the boundary of the trust domain is for clients and for each peer.
-use super::{Domain, FieldRules, FieldTrust};
+use super::{Domain, FieldRules, FieldTrust, NamedFields};
 use crate::sip::HeaderSet;
 
 /// What the boundary is for one peer.
@@ -7,6 +7,8 @@ use crate::sip::HeaderSet;
 pub struct PeerBoundary {
     /// The fields.
     pub fields: FieldRules,
+    /// Other fields.
+    pub named: NamedFields,
     /// Domains, with all below them, that requests from it or to it may not name, whatever else allows them.
     pub deny: Vec<Domain>,
     /// Whether it takes sips URIs (RFC 5630).
@@ -25,6 +27,7 @@ impl PeerBoundary {
         let fields = FieldRules::standard(trust);
         Self {
             fields,
+            named: NamedFields::default(),
             deny: Vec::new(),
             sips: true,
             hide_topology: false,
@@ -38,6 +41,10 @@ impl PeerBoundary {
 pub struct Boundary {
     /// The fields of clients.
     pub clients: FieldRules,
+    /// Their other fields.
+    pub named_of_clients: NamedFields,
+    /// Whether anybody has rules about other fields: if not, no message is asked.
+    pub has_named: bool,
     /// Domains, with all below them, that no request may name, whatever else allows them.
     pub deny_domains: Vec<Domain>,
     /// Whether home servers learn the verified name of the peer that a request came from.
@@ -50,6 +57,8 @@ impl Default for Boundary {
     fn default() -> Self {
         Self {
             clients: FieldRules::standard(FieldTrust::Client),
+            named_of_clients: NamedFields::default(),
+            has_named: false,
             deny_domains: Vec::new(),
             peer_name: false,
             client_address: false,

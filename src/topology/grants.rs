@@ -2,8 +2,9 @@
 //! that works now. Key by key of the file; what cannot be known from a file (another address, other name servers, another
 //! strategy) is no fact here.
 use super::{
-    ClientCertificates, FieldRules, FieldTrust, Limits, NamePolicy, Peer, PeerKind, PurposePolicy,
-    Revocation, RevocationScope, Stage, Topology, TrustSet, Window, show_duration, show_moment,
+    ClientCertificates, FieldRules, FieldTrust, Limits, NamePolicy, NamedFields, Peer, PeerKind,
+    PurposePolicy, Revocation, RevocationScope, Stage, Topology, TrustSet, Window, show_duration,
+    show_moment,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -117,7 +118,7 @@ impl Facts {
     ///
     /// Only where they differ from the default of such a party: with thousands of peers the usual must
     /// cost nothing.
-    fn fields(&mut self, rules: &FieldRules, usual: FieldTrust) {
+    fn fields(&mut self, (rules, named): (&FieldRules, &NamedFields), usual: FieldTrust) {
         // The same defaults from which loading starts.
         let usual = FieldRules::standard(usual);
         for (way, set, usual) in [
@@ -132,6 +133,14 @@ impl Facts {
             }
             for field in usual.without(set).names() {
                 self.grant(format!("{} is left in what goes {way}", field.as_str()));
+            }
+        }
+        for (way, rules) in [("from it", &named.strip_in), ("to it", &named.strip_out)] {
+            for (name, strips) in rules.shown() {
+                match strips {
+                    true => self.demand(format!("{name} is removed from what goes {way}")),
+                    false => self.grant(format!("{name} is left in what goes {way}")),
+                }
             }
         }
         // No party owes a field by default.
@@ -166,7 +175,8 @@ impl Topology {
         // differences are reported.
         let clients = grants.of("clients".to_owned());
         clients.grant("are known by their connection");
-        clients.fields(&self.boundary.clients, FieldTrust::Client);
+        let fields = (&self.boundary.clients, &self.boundary.named_of_clients);
+        clients.fields(fields, FieldTrust::Client);
         let all = grants.of("boundary".to_owned());
         for domain in &self.boundary.deny_domains {
             all.demand(format!("nobody may name {domain}"));
@@ -309,7 +319,7 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
         facts.demand("it takes no sips URIs");
     }
     facts.fields(
-        &peer.boundary.fields,
+        (&peer.boundary.fields, &peer.boundary.named),
         FieldTrust::of_peer(peer.assert_identity),
     );
     // Each one apart, so that one more domain is one more line.

@@ -19,6 +19,7 @@ mod domain;
 mod domain_list;
 mod domain_set;
 mod fault;
+mod field_list;
 mod findings;
 mod grants;
 pub(crate) mod keys;
@@ -26,6 +27,7 @@ mod load;
 pub(crate) mod looks;
 mod model;
 mod moment;
+mod named_fields;
 mod named_file;
 mod nearest;
 pub(crate) mod network;
@@ -81,6 +83,7 @@ pub use model::{
     Node, Revocation, RevocationScope, Scheduling, Staple, TrustSet,
 };
 pub(crate) use moment::{moment, show_moment, show_time};
+pub use named_fields::NamedFields;
 pub use named_file::NamedFile;
 pub(crate) use named_file::{LARGEST_FILE, closed_directory, open_regular, read_regular};
 pub(crate) use nearest::did_you_mean;

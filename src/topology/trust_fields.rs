@@ -1,5 +1,7 @@
 //! The fields of a trust domain (RFC 3324, RFC 3325 §5 and its companions), and which of them pass by default.
-use crate::sip::{HeaderName, HeaderSet};
+use super::NamedFields;
+use super::field_list::FieldList;
+use crate::sip::{HeaderName, HeaderSet, ProductTexts};
 
 /// Which fields of a trust domain pass between this node and one party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -165,24 +167,34 @@ impl FieldRules {
         rules
     }
 
-    /// These rules with the changes of one table.
-    pub(super) fn changed(mut self, by: &FieldChanges) -> Self {
-        self.strip_in = self.strip_in.without(by.keep_in).with(by.strip_in);
+    /// These rules with the changes of one table; those about fields without a bit go behind `named`.
+    pub(super) fn changed(mut self, by: &FieldChanges, named: &mut NamedFields) -> Self {
+        let (strip, keep) = (&by.strip_in, &by.keep_in);
+        self.strip_in = self.strip_in.without(keep.set).with(strip.set);
+        FieldList::extend(strip, keep, (&mut self.strip_in, &mut named.strip_in));
         self.require_in = self.require_in.with(by.require_in);
         // `strip_private` and `strip_history` stay: what a sender asks for by Privacy stands above `keep_out` (RFC 3325 §7).
-        self.strip_out = self.strip_out.without(by.keep_out).with(by.strip_out);
+        let (strip, keep) = (&by.strip_out, &by.keep_out);
+        self.strip_out = self.strip_out.without(keep.set).with(strip.set);
+        FieldList::extend(strip, keep, (&mut self.strip_out, &mut named.strip_out));
+        // The narrower table has the last word.
+        let products = &mut named.products;
+        let (user_agent, server) = (&by.products.user_agent, &by.products.server);
+        products.user_agent = user_agent.clone().or(products.user_agent.take());
+        products.server = server.clone().or(products.server.take());
         self
     }
 }
 
 /// What one table of the file changes.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct FieldChanges {
-    pub(super) strip_in: HeaderSet,
-    pub(super) keep_in: HeaderSet,
+    pub(super) strip_in: FieldList,
+    pub(super) keep_in: FieldList,
     pub(super) require_in: HeaderSet,
-    pub(super) strip_out: HeaderSet,
-    pub(super) keep_out: HeaderSet,
+    pub(super) strip_out: FieldList,
+    pub(super) keep_out: FieldList,
+    pub(super) products: ProductTexts,
 }
 
 #[cfg(test)]

@@ -68,6 +68,8 @@ mod log;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod named_fields;
+#[cfg(test)]
 mod newcomer;
 #[cfg(test)]
 mod next_hops;

@@ -40,9 +40,36 @@ impl<'m> Edits<'m, '_> {
             let stripped = lines.filter(|line| self.stripped & line.name.bit() != 0);
             patches.extend(stripped.map(|line| (line.start()..line.end(), NOTHING)));
         }
+        self.patch_named(patches);
         // Stable, so that insertions at one place keep the order in which they were added. An empty range sorts before a
         // removal that begins at the same place.
         patches.sort_by_key(|(range, _)| (range.start, range.end));
+    }
+
+    /// What rules by name strip, and the values of fields that name a program. Where nobody asks for it no line is looked at.
+    fn patch_named(&self, patches: &mut Patches<'m>) {
+        if self.named.is_empty() && self.products.is_none() {
+            return;
+        }
+        // One pass for both, over names that are still in the message.
+        let bytes = self.message.bytes();
+        for line in self.message.index().lines.iter() {
+            let written = line.raw_name(bytes);
+            let text = self
+                .products
+                .and_then(|products| products.text(line.name, written));
+            if self
+                .named
+                .iter()
+                .any(|rules| rules.strips(line.name, written))
+            {
+                patches.push((line.start()..line.end(), NOTHING));
+            } else if let Some(text) = text {
+                // Name, colon and white space stay as they were written.
+                let value = line.value_start()..line.value_end();
+                patches.push((value, NewText::Bytes(text.as_bytes())));
+            }
+        }
     }
 
     /// The new Request-URI in the place of the received one; method and version stay as they were written.

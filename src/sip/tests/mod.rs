@@ -5,6 +5,7 @@ mod edit;
 mod framing;
 mod header;
 mod message;
+mod names;
 mod properties;
 mod reply;
 mod rfc3261_24;

@@ -1,25 +1,31 @@
 //! The keys of `[boundary]`, and the table of fields that it shares with `[[peer]]`.
-use super::key::{FLAG, TEXTS, ValueType};
+use super::key::{FLAG, TEXT, TEXTS, ValueType};
 use super::{Compare, ShownValue, Text, keys};
 use crate::topology::Boundary;
 use crate::topology::trust_fields::FIELD_NAMES;
 
-/// The words are the names of known fields, so that a misspelt one is found when the file is read.
+/// Only fields of the table can be owed: the words are their names.
+// Other lists take any name; what is misspelt in those is found when they are resolved.
 const FIELD_LIST: ValueType = ValueType::Words(FIELD_NAMES, 0);
 
 keys! {
     /// Which fields of a trust domain pass, as it is written.
     pub(crate) struct RawFields {
-        strip_in: Vec<Text> = optional("none"), FIELD_LIST, reload,
-            "Fields to remove from what it sends, besides those of the table below.";
-        keep_in: Vec<Text> = optional("none"), FIELD_LIST, reload,
-            "Fields to leave in although the table strips them.";
+        strip_in: Vec<Text> = optional("none"), TEXTS, reload,
+            "Fields to remove from what it sends, besides those of the table below: any name, or the beginning of names with an asterisk \
+             (`X-*`). What a proxy or a parser needs cannot be chosen (`field_not_permitted`).";
+        keep_in: Vec<Text> = optional("none"), TEXTS, reload,
+            "Fields to leave in although the table, a pattern of `strip_in` or a wider table strips them.";
         require_in: Vec<Text> = optional("none"), FIELD_LIST, reload,
             "Fields without which its requests are answered 403, in-dialog ones excepted.";
-        strip_out: Vec<Text> = optional("none"), FIELD_LIST, reload,
+        strip_out: Vec<Text> = optional("none"), TEXTS, reload,
             "Fields to remove from what is sent to it, besides those of the table below.";
-        keep_out: Vec<Text> = optional("none"), FIELD_LIST, reload,
-            "Fields to leave in although the table strips them. What Privacy asks to withhold is withheld all the same.";
+        keep_out: Vec<Text> = optional("none"), TEXTS, reload,
+            "Fields to leave in although the table, a pattern of `strip_out` or a wider table strips them. What Privacy asks to withhold is withheld all the same.";
+        user_agent: Option<Text> = optional("as it came"), TEXT, reload,
+            "What User-Agent says in what is sent to it, where that field is there.";
+        server: Option<Text> = optional("as it came"), TEXT, reload,
+            "The same for Server.";
     }
 }
 
@@ -29,7 +35,7 @@ keys! {
         // An empty table is the same as none.
         clients: RawFields = optional("none"), ValueType::Table(RawFields::KEYS), reload,
             "Changes for clients."
-            => Compare::Value(|(), boundary| ShownValue::digest(&boundary.clients));
+            => Compare::Value(|(), boundary| ShownValue::digest(&(&boundary.clients, &boundary.named_of_clients)));
         // What these two change is compared at each peer.
         home: RawFields = optional("none"), ValueType::Table(RawFields::KEYS), reload,
             "The same for all home peers. A peer's own `fields` come on top."

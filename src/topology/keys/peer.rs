@@ -101,7 +101,7 @@ keys! {
         // Two masks of fields would be unreadable; `sipward check` shows what passes.
         fields: RawFields = optional("as its kind"), ValueType::Table(RawFields::KEYS), reload,
             "Changes to what crosses to and from this peer, as under `[boundary]`."
-            => Compare::Value(|_, peer| ShownValue::digest(&peer.boundary.fields));
+            => Compare::Value(|_, peer| ShownValue::digest(&(&peer.boundary.fields, &peer.boundary.named)));
         deny: Vec<Text> = optional("none"), TEXTS, reload,
             "Domains, each with all below it (`*.` with a name: only that), that no request from it or to it may name. Wins over \
              `domains`."

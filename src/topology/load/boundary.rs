@@ -1,53 +1,86 @@
 //! `[boundary]` and the boundary keys of `[[peer]]`: which fields of a trust domain cross the boundary, and which
 //! domains nobody may name.
 use super::loading::Loading;
-use crate::sip::{HeaderName, HeaderSet};
+use crate::sip::{HeaderName, HeaderSet, ProductTexts};
+use crate::topology::field_list::FieldList;
 use crate::topology::keys::Text;
 use crate::topology::keys::boundary::{RawBoundary, RawFields};
 use crate::topology::keys::peer::RawPeer;
 use crate::topology::trust_fields::FieldChanges;
 use crate::topology::{
-    Boundary, DomainSet, FieldRules, FieldTrust, Node, PeerBoundary, PeerKind, TopologyReason,
+    Boundary, DomainSet, FieldRules, FieldTrust, NamedFields, Node, PeerBoundary, PeerKind,
+    TopologyReason,
 };
 
+/// Bytes of the value of User-Agent or Server.
+const LONGEST_PRODUCT: usize = 200;
+
 impl FieldChanges {
-    /// One table of the file, for clients, for a kind of peer or for one peer. The five lists have the
-    /// same words.
+    /// One table of the file, for clients, for a kind of peer or for one peer. What may stand in a list is the
+    /// same in all of them but `require_in`.
     fn read(raw: &RawFields, place: &str, loading: &mut Loading<'_, '_>) -> Self {
-        let mut set = |list: &[Text], key: &str| set(list, &format!("{place} {key}"), loading);
-        let changes = Self {
-            strip_in: set(&raw.strip_in, "strip_in"),
-            keep_in: set(&raw.keep_in, "keep_in"),
-            require_in: set(&raw.require_in, "require_in"),
-            strip_out: set(&raw.strip_out, "strip_out"),
-            keep_out: set(&raw.keep_out, "keep_out"),
-        };
+        let mut list =
+            |texts: &[Text], key: &str| FieldList::read(texts, &format!("{place} {key}"), loading);
+        let (strip_in, keep_in) = (
+            list(&raw.strip_in, "strip_in"),
+            list(&raw.keep_in, "keep_in"),
+        );
+        let (strip_out, keep_out) = (
+            list(&raw.strip_out, "strip_out"),
+            list(&raw.keep_out, "keep_out"),
+        );
         // A field that is both stripped and kept has no meaning that could be guessed. That a more
         // specific table takes back what a general one does is fine, and is not looked at here.
-        for (stripped, kept, list, which) in [
+        for (stripped, kept, texts, which) in [
+            (&strip_in, &keep_in, &raw.keep_in, "strip_in and keep_in"),
             (
-                changes.strip_in,
-                changes.keep_in,
-                &raw.keep_in,
-                "strip_in and keep_in",
-            ),
-            (
-                changes.strip_out,
-                changes.keep_out,
+                &strip_out,
+                &keep_out,
                 &raw.keep_out,
                 "strip_out and keep_out",
             ),
         ] {
-            let clash = stripped.both(kept).names().next();
-            if let (Some(field), Some(text)) = (clash, list.first()) {
-                loading.twice(text, &format!("{place} {which}"), field.as_str());
+            if let (Some(field), Some(text)) = (stripped.clash(kept), texts.first()) {
+                loading.twice(text, &format!("{place} {which}"), &field);
             }
         }
-        changes
+        Self {
+            strip_in,
+            keep_in,
+            require_in: set(&raw.require_in, &format!("{place} require_in"), loading),
+            strip_out,
+            keep_out,
+            products: ProductTexts {
+                user_agent: product(raw.user_agent.as_ref(), "user_agent", place, loading),
+                server: product(raw.server.as_ref(), "server", place, loading),
+            },
+        }
     }
 }
 
-/// The fields of a list; reading has checked that each is one of the words.
+/// A text for the value of a field; what could end the line is reported.
+fn product(
+    text: Option<&Text>,
+    key: &str,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Box<str>> {
+    let text = text?;
+    let value = text.get_ref().trim();
+    // RFC 3261 §20.35 has tokens and comments; all that is printed does no harm.
+    let is_printed = value
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if !is_printed || value.len() > LONGEST_PRODUCT {
+        let what = format!("{place} {key} {value:?} cannot be the value of a header field");
+        let remedy = "write at most 200 printable ASCII characters, such as \"contoso\"";
+        loading.add(TopologyReason::FieldNotPermitted, text, what, remedy);
+        return None;
+    }
+    Some(value.into())
+}
+
+/// The fields of a list of words; reading has checked that each is one of them.
 ///
 /// Repetitions are reported: in a list of nineteen similar names the second was most likely meant to be
 /// another.
@@ -91,7 +124,11 @@ pub(super) fn load(
         federated: FieldChanges::default(),
     };
     let clients = FieldChanges::read(&raw.clients, "boundary clients", loading);
-    loaded.boundary.clients = loaded.boundary.clients.changed(&clients);
+    let (fields, named) = (
+        loaded.boundary.clients,
+        &mut loaded.boundary.named_of_clients,
+    );
+    loaded.boundary.clients = fields.changed(&clients, named);
     loaded.home = FieldChanges::read(&raw.home, "boundary home", loading);
     loaded.federated = FieldChanges::read(&raw.federated, "boundary federated", loading);
     loaded.boundary.peer_name = raw.peer_name;
@@ -133,14 +170,16 @@ pub(super) fn of_peer(
     };
     // The entry's own table comes last and wins.
     let own = FieldChanges::read(&raw.fields, &format!("{place} fields"), loading);
+    let mut named = NamedFields::default();
     let fields = FieldRules::standard(FieldTrust::of_peer(assert_identity))
-        .changed(by_role)
-        .changed(&own);
+        .changed(by_role, &mut named)
+        .changed(&own, &mut named);
     // Of an anonymous caller only P-Asserted-Identity holds the identity; what a list strips on purpose is stripped.
     // The one field that an anonymous caller is allowed to be identified by (RFC 3323, RFC 3325 §7).
     let asserted = HeaderSet::of(HeaderName::PAssertedIdentity);
     // `strip_in` of the file, as opposed to what is stripped for want of trust.
-    let on_purpose = by_role.strip_in.without(own.keep_in).with(own.strip_in);
+    let on_purpose = by_role.strip_in.set.without(own.keep_in.set);
+    let on_purpose = on_purpose.with(own.strip_in.set);
     // Whoever is believed in general may also send calls without a name, unless the entry forbids it.
     let anonymous = raw
         .anonymous
@@ -148,6 +187,7 @@ pub(super) fn of_peer(
         .map_or(assert_identity, |flag| *flag.get_ref());
     PeerBoundary {
         fields,
+        named,
         anonymous: (anonymous && kind == PeerKind::Federated).then(|| {
             fields
                 .strip_in

@@ -9,6 +9,7 @@ mod client_certificates;
 mod covers;
 mod dns;
 mod expect;
+mod field_lists;
 mod file;
 mod http;
 mod identity;

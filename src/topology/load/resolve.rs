@@ -93,6 +93,11 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     // With all entries that could name a set at hand.
     check_trust_used(&trusts, &peers, &listeners, loading);
 
+    // With this one answer the path of a message knows whether to ask for more.
+    let mut boundary = boundary.boundary;
+    let mut named = peers.iter().flatten().map(|peer| &peer.boundary.named);
+    boundary.has_named =
+        !boundary.named_of_clients.is_empty() || named.any(|named| !named.is_empty());
     // From here on nothing is missing. Whatever is `None` was reported, and the topology is then not
     // used.
     let topology = Topology {
@@ -111,7 +116,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         tokens,
         admin,
         http,
-        boundary: boundary.boundary,
+        boundary,
         expectations: expectations.into_iter().collect::<Option<_>>()?,
         warnings: Vec::new(),
         files: std::mem::take(&mut loading.files),
