@@ -8,7 +8,8 @@ pub(super) fn check(peers: &[Option<Peer>], loading: &mut Loading<'_, '_>) {
     let mut by_fqdn: HashMap<&str, &Peer> = HashMap::new();
     for peer in peers.iter().flatten() {
         let first = *by_fqdn.entry(peer.fqdn.as_str()).or_insert(peer);
-        if !std::ptr::eq(first, peer) {
+        // Two of one name were reported.
+        if !std::ptr::eq(first, peer) && first.name != peer.name {
             let (name, first, fqdn) = (&peer.name, &first.name, &peer.fqdn);
             let what = format!("peer \"{name}\" has the fqdn {fqdn}, which \"{first}\" has, too");
             let remedy = "write one entry for it";
