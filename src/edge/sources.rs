@@ -1,27 +1,29 @@
-//! How many connections each source address has, over all shards: the one table that shards share, and only at accept
+//! How many connections each source has, over all shards: the one table that shards share, and only at accept
 //! and close.
+use super::source_key::SourceKey;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Connections by source address. It has at most one row for each connection, so the bound on those bounds it too.
+/// Connections by source. It has at most one row for each connection, so the bound on those bounds it too.
 #[derive(Default)]
-pub(super) struct Sources(Mutex<HashMap<IpAddr, usize>>);
+pub(super) struct Sources(Mutex<HashMap<SourceKey, usize>>);
 
 /// One connection's share of its source's bound, returned on drop.
 pub(super) struct SourceHold {
     /// The table to return it to.
     sources: Arc<Sources>,
-    /// In its canonical form, as the table has it.
-    source: IpAddr,
+    /// As the table has it.
+    source: SourceKey,
 }
 
 impl Sources {
     /// Counts a connection in, unless its source has `bound` already.
     pub(super) fn hold(this: &Arc<Self>, source: IpAddr, bound: usize) -> Option<SourceHold> {
-        // A client must not get a second allowance by coming as ::ffff:a.b.c.d to a dual-stack socket.
-        let source = source.to_canonical();
+        // A client must not get a second allowance by coming as ::ffff:a.b.c.d to a dual-stack socket, or from another
+        // address of its IPv6 network.
+        let source = SourceKey::of(source);
         let mut sources = this.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = sources.entry(source).or_insert(0);
         if *count >= bound {
@@ -75,6 +77,17 @@ mod tests {
         let (first, _second) = (hold(one).unwrap(), hold(one).unwrap());
         assert!(hold(one).is_none());
         assert!(hold("::ffff:192.0.2.1".parse().unwrap()).is_none());
+        let of_network = [
+            "2001:db8::1",
+            "2001:db8::2",
+            "2001:db8::3",
+            "2001:db8:0:1::1",
+        ];
+        let holds = of_network.map(|source| hold(source.parse().unwrap()));
+        assert_eq!(
+            holds.each_ref().map(Option::is_some),
+            [true, true, false, true]
+        );
         assert!(hold(IpAddr::from([192, 0, 2, 2])).is_some());
         assert_eq!(sources.fullest(), 2);
         drop(first);

@@ -103,7 +103,7 @@ pub(crate) fn admit(
     let privacy = Privacy::read(message);
     cross_boundary(request, &routed, privacy, &mut targets, env)?;
     within_limits(request, &routed, env)?;
-    credentials::may_try(&request.inbound, env)?;
+    let tries = credentials::may_try(request, env)?;
     moving::enter(moved, env)?;
     let mut plan = ForwardPlan::new(request, &routed, privacy, loop_hash, env);
     // Before any server is tried: it is the client's fault, and no reason to ask the next one.
@@ -112,6 +112,10 @@ pub(crate) fn admit(
     }
     plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
     plan.way = PartnerWay::of(request, &routed, &targets, env);
+    if let Some(key) = tries {
+        env.refused.begin(key, request.inbound.now);
+        plan.tries = tries;
+    }
     Ok(Handling::Forward(plan, targets))
 }
 
@@ -175,14 +179,20 @@ fn asks_this_node(request: &InboundRequest<'_, '_>, env: &Environment) -> bool {
             .is_node(&request.uri, request.inbound.origin.local)
 }
 
-/// A client's request in the name of a user whom an operator has kicked for a time, or that registers one.
+/// A client's request in the name of a user whom an operator has kicked for a time, that registers one, or with such a
+/// one's credentials.
 fn check_user(request: &InboundRequest<'_, '_>, env: &Environment) -> Result<(), MessageReason> {
     let (denied, now) = (&env.denied_users, env.unix());
     let registers = || {
         let to = request.to.parse_uri();
         request.method == Method::Register && to.is_ok_and(|to| denied.denies(&to, now))
     };
-    if denied.denies(&request.from_uri, now) || registers() {
+    let from = &request.from_uri;
+    let is_anonymous = env.routing().is_nobody(&from.host);
+    let mut accounts = credentials::accounts(request.inbound.message).flatten();
+    let mut has_credentials =
+        || accounts.any(|it| denied.denies_account((&it, from), is_anonymous, now));
+    if denied.denies(from, now) || registers() || has_credentials() {
         return Err(MessageReason::UserDenied);
     }
     Ok(())

@@ -8,6 +8,7 @@ use super::binding::{
     Holding, Owner, Place, RegisteredUser, Unregistered, WAIT, Waiter, Where,
 };
 use super::branch::BranchKey;
+use super::credentials;
 use super::environment::Environment;
 use super::interface::{Action, Actions, Origin};
 use super::leg::{Leg, PeerKey};
@@ -253,6 +254,7 @@ impl Environment {
         remote: SocketAddr,
         out: &mut Actions,
     ) {
+        credentials::note_registered(remote.ip(), name.owner, self);
         let ids = self.tokens.binding_ids(&name);
         let (bound, seconds) = (
             self.limits.bindings_per_client,

@@ -395,11 +395,19 @@ impl ResponseContext {
         env.links.end(self.upstream.link, is_invite, env.shard);
     }
 
+    /// A server has said something to its credentials, or none will.
+    pub(super) fn end_try(&mut self, env: &Environment) {
+        if let Some(key) = self.plan.tries.take() {
+            env.refused.heard(key, env.now);
+        }
+    }
+
     /// It is removed: nothing points to it any more, and its buffers go back. Everything that
     /// [`Self::new`] and [`Self::start_timer`] have counted or entered is undone here; the model
     /// test checks that the tables agree.
     pub(crate) fn release(&mut self, env: &mut Environment) {
         self.leave_branch(env);
+        self.end_try(env);
         env.wheel.cancel(self.slot);
         if self.pending() {
             self.no_longer_pending(env);

@@ -71,6 +71,8 @@ pub(crate) struct ForwardPlan {
     pub(crate) siblings: Option<Box<SiblingPlan>>,
     /// How it goes to the partner's server that its dialog is with.
     pub(crate) way: Option<Box<PartnerWay>>,
+    /// It has credentials of somebody who has not proven itself, and no server has said anything to them.
+    pub(crate) tries: Option<u64>,
 }
 
 impl ForwardPlan {
@@ -133,6 +135,7 @@ impl ForwardPlan {
             handed_over: request.handed.is_some(),
             siblings: None,
             way: None,
+            tries: None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! How many credentials of each source and user were refused lately; bounded, for a minute, and one table for all shards.
+//! How many credentials of each source and user were refused lately, how many are under way, and who has proven itself;
+//! bounded, and one for all shards.
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -8,21 +9,30 @@ pub(crate) const SPAN: u64 = 60;
 const PLACES: usize = 16_384;
 /// So many of them are looked at for one key.
 const PROBES: usize = 8;
+/// So many parties that have registered are remembered, of which a new one takes the place of another one: 512 KiB.
+const PROVEN: usize = 65_536;
 /// Bits of a place that count tries, and those that hold the second in which its minute began; the rest tells keys apart.
 const COUNT: u32 = 20;
 const SECOND: u32 = 20;
 
 /// The tries of all sources and users, by keyed hashes of them.
 ///
-/// Places are atomics, so that nobody waits for anybody: shards touch them only for a request with credentials that was
-/// refused, and, while a minute with such a one lasts, for each one with credentials.
+/// Places are atomics, so that nobody waits for anybody: shards touch them only for a client's request with credentials.
 #[derive(Debug)]
 pub struct RefusedCredentials {
     since: Instant,
     /// The second of the last refusal, one higher; 0: there was none.
     last: AtomicU64,
-    places: Box<[AtomicU64]>,
+    refused: TryTable,
+    /// Those that no server has said anything to yet. Apart: however many there are, those that were refused are counted.
+    under_way: TryTable,
+    /// Who has registered, by keyed hashes.
+    proven: Box<[AtomicU64]>,
 }
+
+/// A number for each of so many keys, which ends with its minute.
+#[derive(Debug)]
+struct TryTable(Box<[AtomicU64]>);
 
 /// What stands in one place. Keys that share a place and a mark would share their tries: with 24 bits of a keyed hash, one
 /// pair in sixteen million does.
@@ -54,12 +64,14 @@ impl Tries {
 }
 
 impl RefusedCredentials {
-    /// An empty table.
+    /// Empty tables.
     pub fn new(now: Instant) -> Self {
         Self {
             since: now,
             last: AtomicU64::new(0),
-            places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+            refused: TryTable::new(),
+            under_way: TryTable::new(),
+            proven: (0..PROVEN).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -67,7 +79,7 @@ impl RefusedCredentials {
         now.saturating_duration_since(self.since).as_secs()
     }
 
-    /// Whether nobody has had any for a minute, which is nearly always so. Costs a load and a compare.
+    /// Whether nobody has had any refused for a minute, which is nearly always so. Costs a load and a compare.
     pub(crate) fn is_quiet(&self, now: Instant) -> bool {
         match self.last.load(Relaxed) {
             0 => true,
@@ -75,10 +87,55 @@ impl RefusedCredentials {
         }
     }
 
-    /// Counts one more. A key is a keyed hash, so that nobody can make two users share one.
+    /// Counts one more that was refused. A key is a keyed hash, so that nobody can make two users share one.
     pub(crate) fn note(&self, key: u64, now: Instant) {
         let second = self.second(now);
         self.last.store(second + 1, Relaxed);
+        self.refused.add(key, second);
+    }
+
+    /// Those that were refused within a minute; of a minute that is over none count.
+    pub(crate) fn tries(&self, key: u64, now: Instant) -> u64 {
+        self.refused.get(key, self.second(now))
+    }
+
+    /// One more is sent to a server.
+    pub(crate) fn begin(&self, key: u64, now: Instant) {
+        self.under_way.add(key, self.second(now));
+    }
+
+    /// The server has said something. One of which this is never said counts for its minute.
+    pub(crate) fn heard(&self, key: u64, now: Instant) {
+        self.under_way.take_back(key, self.second(now));
+    }
+
+    /// Those that no server has said anything to.
+    pub(crate) fn under_way(&self, key: u64, now: Instant) -> u64 {
+        self.under_way.get(key, self.second(now))
+    }
+
+    /// A registrar has let this party in.
+    pub(crate) fn prove(&self, key: u64) {
+        if let Some(place) = self.proven.get(key as usize % PROVEN) {
+            place.store(key, Relaxed);
+        }
+    }
+
+    /// Whether one has lately, as far as there was room to keep that.
+    pub(crate) fn is_proven(&self, key: u64) -> bool {
+        let place = self.proven.get(key as usize % PROVEN);
+        // An empty place is nobody's.
+        key != 0 && place.is_some_and(|place| place.load(Relaxed) == key)
+    }
+}
+
+impl TryTable {
+    fn new() -> Self {
+        Self((0..PLACES).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Counts one more.
+    fn add(&self, key: u64, second: u64) {
         let mark = mark(key);
         let is_own = |tries: Tries| tries.counts(second) && tries.mark == mark;
         let own = self
@@ -112,11 +169,26 @@ impl RefusedCredentials {
         }
     }
 
-    /// Tries within a minute; of a minute that is over none count.
-    pub(crate) fn tries(&self, key: u64, now: Instant) -> u64 {
-        let (mark, now) = (mark(key), self.second(now));
+    /// One less; a place of none is free.
+    fn take_back(&self, key: u64, second: u64) {
+        let mark = mark(key);
+        let less = |packed| {
+            let before = Tries::of(packed);
+            (before.counts(second) && before.mark == mark).then(|| {
+                let count = before.count - 1;
+                Tries { count, ..before }.packed()
+            })
+        };
+        let _ = self
+            .near(key)
+            .find(|place| place.fetch_update(Relaxed, Relaxed, less).is_ok());
+    }
+
+    /// So many within a minute.
+    fn get(&self, key: u64, second: u64) -> u64 {
+        let mark = mark(key);
         let all = self.near(key).map(|place| Tries::of(place.load(Relaxed)));
-        all.filter(|tries| tries.mark == mark && tries.counts(now))
+        all.filter(|tries| tries.mark == mark && tries.counts(second))
             .map(|tries| tries.count)
             .sum()
     }
@@ -124,7 +196,7 @@ impl RefusedCredentials {
     /// The places that a key may have.
     fn near(&self, key: u64) -> impl Iterator<Item = &AtomicU64> {
         let first = key as usize % PLACES;
-        let places = self.places.iter();
+        let places = self.0.iter();
         // Those at the end of the table have fewer.
         places.skip(first).take(PROBES)
     }
@@ -167,6 +239,24 @@ mod tests {
         }
         let counted = (0..100).filter(|key| refused.tries(7 | key << 50, at(200)) == 1);
         assert_eq!(counted.count(), PROBES);
+    }
+
+    #[test]
+    fn what_is_under_way_is_taken_back_and_who_has_registered_is_known() {
+        let (start, refused) = table();
+        (0..3).for_each(|_| refused.begin(7, start));
+        refused.heard(7, start);
+        assert_eq!(
+            (refused.under_way(7, start), refused.tries(7, start)),
+            (2, 0)
+        );
+        (0..5).for_each(|_| refused.heard(7, start));
+        assert_eq!(refused.under_way(7, start), 0);
+        assert!(refused.is_quiet(start), "nothing was refused");
+        assert!(!refused.is_proven(7));
+        refused.prove(7);
+        // Another one of the same place.
+        assert!(refused.is_proven(7) && !refused.is_proven(7 | 1 << 50));
     }
 
     #[test]

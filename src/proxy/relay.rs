@@ -95,6 +95,7 @@ impl ResponseContext {
         }
         // The transaction decides what the response means, and keeps its new state.
         let effect = client.on_response(status);
+        self.end_try(env);
         self.branch = CurrentBranch::Sent {
             target,
             link,
@@ -122,11 +123,10 @@ impl ResponseContext {
                 Ok(NextStep::Keep)
             }
             ResponseEffect::Final => {
-                if matches!(status, 401 | 403 | 407) && matches!(self.upstream.leg, Leg::Client(_))
-                {
-                    let source = self.upstream.remote.ip();
+                if matches!(status, 401 | 403 | 407) && self.upstream.leg.is_client() {
+                    let from = self.upstream;
                     self.with_request(env, |_, request, env| {
-                        credentials::note_answer((request, source), response, env);
+                        credentials::note_answer((request, from), response, env);
                     });
                 }
                 Ok(self.on_final(response, status, env, out))

@@ -175,7 +175,7 @@ reasons! {
         TooManyInvites "too_many_invites" (status 503 "too many calls at once")
             check: "request events of that remote with method INVITE: how many, and how long they ring",
             remedy: "find out why it begins so many calls at once, or raise the limit",
-        /// the source, or the user that the request is from, has had as many credentials refused in a minute as
+        /// the source, or the account that the credentials name, has had as many refused in a minute as
         /// limits.failed_logins allows
         CredentialsRefused "credentials_refused" (status 503 "too many failed attempts")
             check: "request events of that remote with status 401, 403 or 407",

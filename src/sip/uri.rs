@@ -1,7 +1,8 @@
 //! URIs of RFC 3261 §19.1 (sip, sips), tel (RFC 3966) and others by scheme.
-use super::escape::{check_escapes, same_name};
+use super::escape::{check_escapes, plain_user, same_name};
 use super::grammar::{self, cut};
 use super::{Host, Malformed, Rule, host};
+use std::borrow::Cow;
 
 /// URI scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +161,15 @@ impl<'a> Uri<'a> {
         params(self.params)
             .find(|(found, _)| same_name(found, name.as_bytes()))
             .map(|(_, value)| value)
+    }
+
+    /// The user without a password, and without escapes that change nothing (RFC 3261 §19.1.1, §19.1.4): who it is, whatever
+    /// else is written into the user part. Empty without one.
+    pub fn plain_name(&self) -> Cow<'a, [u8]> {
+        let user = self.user.unwrap_or_default();
+        // An escaped colon is one of the name.
+        let end = memchr::memchr(b':', user).unwrap_or(user.len());
+        plain_user(cut(user, 0, end))
     }
 
     /// The host that `maddr` puts in the place of the URI's own (RFC 3261 §19.1.1).

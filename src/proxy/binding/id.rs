@@ -45,7 +45,7 @@ impl Owner {
     pub(crate) fn of(uri: &Uri<'_>) -> Self {
         let mut hasher = OWNERS.build_hasher();
         let mut buffer = [0; 253];
-        let user = plain_user(uri.user.unwrap_or_default());
+        let user = uri.plain_name();
         let host = uri.host.lower(&mut buffer).unwrap_or_default();
         hasher.write_u32(user.len() as u32);
         hasher.write(&user);
@@ -80,7 +80,7 @@ impl BindingName {
         let mut context = digest::Context::new(&digest::SHA256);
         let mut buffer = [0; 253];
         let host = aor.host.lower(&mut buffer).unwrap_or_default().as_bytes();
-        let user = plain_user(aor.user.unwrap_or_default());
+        let user = aor.plain_name();
         let (kind, first, second): (&[u8], _, &[u8]) = match device {
             Device::Instance { instance, reg_id } => (b"instance", instance, reg_id),
             Device::CallId(call_id) => (b"call-id", call_id, b""),

@@ -243,6 +243,11 @@ impl World {
         self.link(shard, RemoteIdentity::Client)
     }
 
+    /// One of another address.
+    pub(super) fn client_from(&mut self, from: [u8; 4]) -> LinkId {
+        self.link_from(from, 0, RemoteIdentity::Client)
+    }
+
     /// The client registers alice, and the home server grants it for an hour; a Route of its Path. `device` are parameters
     /// of its Contact: an instance, say.
     pub(super) fn register(&mut self, client: LinkId, home: LinkId, device: &str) -> String {

@@ -105,11 +105,11 @@ limits! {
     connections: count 30_000, SLOTS, reload,
         "Inbound connections in each shard.";
     connections_per_source: count 5_000, SLOTS, reload,
-        "Connections from one source address, all shards together.";
+        "Connections from one source, an IPv4 address or an IPv6 /64, all shards together.";
     deny: networks Networks::default(), (0, 10_000), reload,
         "Addresses and networks whose connections are refused before their handshake, and closed by a reload; behind a balancer its client's address counts. `sipward deny` does the same for a time.";
     connects_per_source: count 2_000, SLOTS, reload,
-        "Connections that one source address may begin in a second; more are closed.";
+        "Connections that one source, an IPv4 address or an IPv6 /64, may begin in a second; more are closed.";
     // Nobody honest meets it: a gateway that carries 2,000 calls and 6,000 texts a second over one connection sends 12,000.
     client_rate: count 50_000, (1, 100_000_000), reload,
         "Messages a second from one client connection; when it has sent more, nothing is read from it for the rest of the time.";
@@ -156,7 +156,7 @@ limits! {
     invites_per_client: count 1_000, (1, 1_000_000), reload,
         "INVITEs without a final answer at a time from one client connection; re-INVITEs may take an eighth more. More are answered 503.";
     failed_logins: count 10, (1, 1_000_000), reload,
-        "Requests with credentials that are answered 401, 403 or 407 (an old nonce aside) in a minute, from one source and for one user; more are answered 503, but on connections that hold a binding.";
+        "Requests with credentials that are answered 401, 403 or 407 (an old nonce aside) in a minute, from one source and for one account; more are answered 503. Who has registered from that source is counted apart; a connection that holds a binding has ten times as many.";
     // systemd kills after TimeoutStopSec, so the daemon asks for more time when this is longer.
     drain: time 10 * SECOND, WAIT, reload,
         "How long SIGTERM lets transactions finish.";
