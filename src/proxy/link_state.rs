@@ -40,8 +40,9 @@ pub(crate) struct LinkState {
     /// Those of [`Self::in_flight`] that are INVITEs, and how many there may be of a peer.
     pub(crate) invites: u32,
     pub(crate) most_invites: u32,
-    /// What came from it and was another shard's to find.
+    /// Responses that came from it and were another shard's, and what was asked for it there.
     pub(crate) crossing: InTime,
+    pub(crate) questions: InTime,
     /// Messages that came from it, as far as that tells whether two follow each other.
     pub(crate) messages: u32,
     /// How many in a row led nowhere, and which the last of them was.
@@ -90,6 +91,7 @@ impl LinkState {
             heard: None,
             unanswered: InTime::default(),
             crossing: InTime::default(),
+            questions: InTime::default(),
             messages: 0,
             strays: (0, 0),
         }

@@ -19,12 +19,12 @@ use super::ping::PING_SLOT;
 use super::token::BoundClient;
 use super::transaction::{InviteServer, ServerTransaction};
 use super::{reply, same_party, stateless};
-use crate::reason::MessageReason;
+use crate::reason::{ConnectionReason, MessageReason};
 use crate::sip::{
     FrameError, HeaderName, HeaderSet, Message, Method, StartLine, write_unframed_reply,
 };
 use std::hash::Hasher as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a response has exactly once (RFC 3261 §8.2.6.2).
 const ONCE: HeaderSet = HeaderSet::of(HeaderName::From)
@@ -320,13 +320,16 @@ impl Core {
             if branch.shard >= self.env.shards || inbound.origin.asked > 0 {
                 return Err(MessageReason::ResponseUnmatched);
             }
-            // A client's answers to what other shards have sent to it are as many as that; who sends
-            // more makes them up.
+            // They may be made up, or a gateway's with many calls: more are read more slowly, and none is lost.
             if let Leg::Client(_) = inbound.leg
                 && let Some(link) = self.env.links.get_mut(inbound.origin.link)
                 && !link.crossing.admits(CROSSING, inbound.now)
             {
-                return Err(MessageReason::ResponseUnmatched);
+                out.list.push(Action::Pause {
+                    link: inbound.origin.link,
+                    until: inbound.now + CROSSING_PAUSE,
+                    reason: ConnectionReason::TooManyMessages.into(),
+                });
             }
             out.list.push(Action::HandOver {
                 shard: branch.shard,
@@ -390,6 +393,8 @@ fn branch_as_written(value: &[u8], env: &Environment) -> Option<Branch> {
 
 /// Responses of one client connection to other shards' requests, in a second.
 const CROSSING: usize = 2_000;
+/// How long nothing is read from one that has sent more.
+const CROSSING_PAUSE: Duration = Duration::from_secs(1);
 /// Questions for the transaction of a message of one client connection, in a second: it has to have sent
 /// its INVITE over another one.
 const QUESTIONS: usize = 20;
@@ -423,7 +428,7 @@ fn ask_next(inbound: &InboundMessage<'_, '_>, env: &mut Environment, out: &mut A
     if origin.asked == 0
         && let Leg::Client(_) = inbound.leg
         && let Some(link) = env.links.get_mut(origin.link)
-        && !link.crossing.admits(QUESTIONS, inbound.now)
+        && !link.questions.admits(QUESTIONS, inbound.now)
     {
         return false;
     }

@@ -249,6 +249,28 @@ fn a_client_that_floods_with_what_leads_nowhere_asks_little_and_is_closed() {
 }
 
 #[test]
+fn a_gateway_whose_answers_are_another_shards_loses_none_and_is_not_closed() {
+    let mut w = World::with(topology(), 2);
+    let client = w.client_in(0);
+    let home = w.peer_in(1, FE01);
+    let path = {
+        let registrar = w.peer_in(0, FE01);
+        w.register(client, registrar, "")
+    };
+    let invite = Request::invite().uri("sip:alice@10.0.0.1");
+    w.send(home, &invite.more(&path).to_string());
+    let got = w.pick(client, "INVITE");
+    // As many as 3,500 calls in a second would have.
+    for _ in 0..3_500 {
+        w.rings(client, &got);
+    }
+    assert_eq!(w.closed, []);
+    assert_eq!(w.paused.first(), Some(&(client, "too_many_messages")));
+    w.answers(client, &got, 200);
+    w.pick(home, "SIP/2.0 200");
+}
+
+#[test]
 fn a_server_that_does_so_is_read_more_slowly() {
     let mut w = World::new();
     let home = w.peer(FE01);
