@@ -26,25 +26,28 @@ impl MessageRate {
         messages >= self.mark.get()
     }
 
-    /// Looks at it: `burst` messages may come in `time`. Returns until when nothing more should be read.
+    /// Looks at it: so many messages may come in `time`, and as many more at once as may come in `credit`. Returns until
+    /// when nothing more should be read, which is never longer than `time`.
     pub(super) fn look(
         &self,
         messages: u64,
-        burst: u64,
-        time: Duration,
+        most: u64,
+        (time, credit): (Duration, Duration),
         now: Instant,
     ) -> Option<Instant> {
         // The first message of all begins the first time: what a connection did before it, such as a long silence, is no
-        // credit, and a new one has its whole burst.
+        // more credit than that, and a new one has its whole burst.
         let is_first = self.mark.get() == 1;
-        self.mark.set(messages.saturating_add(burst));
+        self.mark.set(messages.saturating_add(most));
         let end = self.since.get() + time;
         if is_first || now >= end {
             self.since.set(now);
             return None;
         }
         self.since.set(end);
-        Some(end)
+        // What was sent at once is owed to the rate, however short each pause is.
+        let until = end.checked_sub(credit).unwrap_or(now);
+        (until > now).then_some(until)
     }
 }
 
@@ -57,17 +60,39 @@ mod tests {
     fn so_many_messages_pass_in_each_second_and_no_more() {
         let start = clock::now();
         let second = Duration::from_secs(1);
+        let none = (second, Duration::ZERO);
         let rate = MessageRate::new(start);
         assert!(!rate.is_due(0) && rate.is_due(1));
-        assert_eq!(rate.look(1, 100, second, start + second / 4), None);
+        assert_eq!(rate.look(1, 100, none, start + second / 4), None);
         assert!(!rate.is_due(100) && rate.is_due(101));
         // Too soon: the rest of that second is waited for, and the next one begins then.
         let end = start + second / 4 + second;
-        assert_eq!(rate.look(101, 100, second, start + second / 2), Some(end));
-        assert_eq!(rate.look(201, 100, second, end + second), None);
+        assert_eq!(rate.look(101, 100, none, start + second / 2), Some(end));
+        assert_eq!(rate.look(201, 100, none, end + second), None);
         // Whoever was silent for an hour has no credit for it.
         let late = start + 3600 * second;
-        assert_eq!(rate.look(301, 100, second, late), None);
-        assert_eq!(rate.look(401, 100, second, late), Some(late + second));
+        assert_eq!(rate.look(301, 100, none, late), None);
+        assert_eq!(rate.look(401, 100, none, late), Some(late + second));
+    }
+
+    #[test]
+    fn a_burst_is_part_of_the_rate_in_the_long_run() {
+        let start = clock::now();
+        let second = Duration::from_secs(1);
+        // A hundred a second, a thousand of them at once.
+        let times = (second, 9 * second);
+        let rate = MessageRate::new(start);
+        let (mut now, mut sent) = (start, 0);
+        while now < start + 60 * second {
+            // As many as can be sent, without a pause of its own.
+            sent += 1;
+            if rate.is_due(sent)
+                && let Some(until) = rate.look(sent, 100, times, now)
+            {
+                assert!(sent > 1_000 && until <= now + second);
+                now = until;
+            }
+        }
+        assert!((6_800..=7_100).contains(&sent), "{sent}");
     }
 }

@@ -71,9 +71,12 @@ impl Shard {
                 (rate, rate)
             }
         };
-        let time = Duration::from_nanos(burst.saturating_mul(1_000_000_000) / rate.max(1));
+        // Looked at once a second at least: no pause is longer, or keep-alives would wait for too long.
+        let (rate, most) = (rate.max(1), burst.min(rate).max(1));
+        let time = |count: u64| Duration::from_nanos(count.saturating_mul(1_000_000_000) / rate);
+        let times = (time(most), time(burst - burst.min(most)));
         let messages = connection.messages_in.get();
-        if let Some(until) = connection.rate.look(messages, burst, time, now) {
+        if let Some(until) = connection.rate.look(messages, most, times, now) {
             self.pause(connection, until, ConnectionReason::TooManyMessages.into());
         }
     }
