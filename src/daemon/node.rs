@@ -119,7 +119,7 @@ impl Daemon {
         // Before anything else can fail: a second daemon on the same ports ends here.
         let bound = BoundListeners::bind(&generation, inherited)?;
         let addresses = bound.addresses();
-        let denied = denied_before(topology, log);
+        let denied = denied_before(topology, log).unwrap_or_default();
         let edge = Edge::start(
             Arc::clone(&generation),
             bound,
@@ -238,20 +238,27 @@ impl Daemon {
         self.log.record(Event::Stopped { abandoned });
         abandoned
     }
+
+    /// Takes over whom an operator had the process before this one refuse, or admit again, while this one began.
+    pub(super) fn take_over_denials(&self) {
+        let denied = denied_before(self.generation().topology(), &self.log);
+        if let Some(denied) = denied {
+            self.edge.restore_denials(denied);
+        }
+    }
 }
 
-/// Whom an operator had an earlier process refuse. What cannot be read is no reason not to start: an operator learns of it
-/// and denies again.
-fn denied_before(topology: &Topology, log: &Log) -> Vec<Denial> {
-    let Some(directory) = crl_state::directory(topology) else {
-        return Vec::new();
-    };
-    denial_state::read(&directory).unwrap_or_else(|error| {
+/// Whom an operator had an earlier process refuse; `None`: that is not known. What cannot be read is no reason not to start:
+/// an operator learns of it and denies again.
+fn denied_before(topology: &Topology, log: &Log) -> Option<Vec<Denial>> {
+    let directory = crl_state::directory(topology)?;
+    let denied = denial_state::read(&directory);
+    let note = |error: &std::io::Error| {
         let path = denial_state::path_in(&directory);
         log.record(Event::Warning {
             reason: DaemonReason::StateDamaged.into(),
             detail: format!("what {} holds is not used: {error}", path.display()),
         });
-        Vec::new()
-    })
+    };
+    denied.inspect_err(note).ok()
 }

@@ -183,6 +183,7 @@ async fn take_over(
     daemon.try_listeners().await?;
     // From its return on the other one accepts nothing.
     former.ready().await?;
+    daemon.take_over_denials();
     // Before the first request: it may be for a client that the other one has.
     daemon.edge.connect_process(process.links).await;
     daemon.edge.accept(true);

@@ -180,10 +180,11 @@ impl Denials {
         true
     }
 
-    /// Takes over what an earlier process had been asked to refuse, as far as it has not ended.
+    /// Takes over what an earlier process had been asked to refuse, as far as it has not ended, and nothing else.
     pub(super) fn restore(&self, denials: Vec<Denial>) {
         let now = unix();
         let mut entries = self.entries();
+        entries.made.clear();
         for denial in denials.into_iter().take(MOST_MADE) {
             if let Some(until) = denial.until.filter(|until| *until > now) {
                 entries.made.insert(denial.party, (until, denial.reason));
@@ -358,6 +359,9 @@ mod tests {
             [true, false]
         );
         assert_eq!(denials.left(0), LOOK);
+        // What another process was asked meanwhile: one more, and one that is admitted again.
+        denials.restore(vec![denial(network("192.0.2.1"), unix() + 1_000)]);
+        assert!(refuses(&denials, "192.0.2.1") && !denials.refuses_peer("edge"));
         denials.set_file(&Arc::default());
         assert!(!refuses(&denials, "203.0.113.1"));
     }

@@ -33,6 +33,11 @@ impl Edge {
         self.denials.remove(party)
     }
 
+    /// These are what operators have denied, and nobody else.
+    pub fn restore_denials(&self, denials: Vec<Denial>) {
+        self.denials.restore(denials);
+    }
+
     /// Every denial, those of the topology file last.
     pub fn denials(&self) -> Vec<Denial> {
         self.denials.all()

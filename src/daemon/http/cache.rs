@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 /// For how long a look counts.
 const FRESH: Duration = Duration::from_secs(1);
@@ -47,11 +48,16 @@ pub(super) struct Cache {
     latest: Mutex<Latest>,
 }
 
+/// Who has looked, when it ended and what it was.
+type TimedSnapshot = (Gatherer, Instant, Snapshot);
+
 /// Behind one lock, which is held while the shards are asked: whoever comes meanwhile waits for the
 /// same answer.
 struct Latest {
-    /// Who looks.
-    gatherer: Gatherer,
+    /// Who looks, unless it does just now.
+    gatherer: Option<Gatherer>,
+    /// The look that is under way.
+    looking: Option<JoinHandle<TimedSnapshot>>,
     /// The latest look and when it ended.
     snapshot: Option<(Instant, Snapshot)>,
     /// What was made from it: as many texts as there are resources.
@@ -63,7 +69,8 @@ impl Cache {
     pub(super) fn new(daemon: Arc<Daemon>) -> Self {
         Self {
             latest: Mutex::new(Latest {
-                gatherer: Gatherer::new(Arc::clone(&daemon)),
+                gatherer: None,
+                looking: None,
                 snapshot: None,
                 texts: HashMap::new(),
             }),
@@ -81,16 +88,27 @@ impl Cache {
         let mut latest = self.latest.lock().await;
         let Latest {
             gatherer,
+            looking,
             snapshot,
             texts,
         } = &mut *latest;
         let is_fresh = |at: Instant| now().saturating_duration_since(at) < FRESH;
-        if !snapshot.as_ref().is_some_and(|(at, _)| is_fresh(*at)) {
+        while !snapshot.as_ref().is_some_and(|(at, _)| is_fresh(*at)) {
+            // A task of its own: who asks may be gone before it ends, and then the next one takes over what has
+            // begun. Else whoever comes and goes fast enough has the shards asked without end.
+            let look = looking.get_or_insert_with(|| {
+                let new = || Gatherer::new(Arc::clone(&self.daemon));
+                tokio::spawn(look(gatherer.take().unwrap_or_else(new)))
+            });
+            let looked = look.await;
+            *looking = None;
+            // The other outcome is a runtime that ends.
+            let Ok((who, at, gathered)) = looked else {
+                break;
+            };
+            *gatherer = Some(who);
             texts.clear();
-            let gathered = gatherer.gather().await;
-            // From its end: a shard that stands still makes a look long, and who waited meanwhile
-            // shares it.
-            *snapshot = Some((now(), gathered));
+            *snapshot = Some((at, gathered));
         }
         // It has just been put there.
         let Some((_, snapshot)) = snapshot else {
@@ -99,6 +117,12 @@ impl Cache {
         let text = texts.entry(wanted);
         text.or_insert_with(|| render(wanted, snapshot)).clone()
     }
+}
+
+/// Looks. It counts from its end: a shard that stands still makes a look long, and who waited meanwhile shares it.
+async fn look(mut gatherer: Gatherer) -> TimedSnapshot {
+    let gathered = gatherer.gather().await;
+    (gatherer, now(), gathered)
 }
 
 /// A text from a look. It takes milliseconds where there are thousands of peers, of this thread
@@ -136,4 +160,40 @@ fn ready(draining: bool) -> Rendered {
 
 fn unavailable(text: String) -> Rendered {
     Rendered::plain(StatusCode::SERVICE_UNAVAILABLE, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Log;
+    use sipward_lab::site::Site;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    #[tokio::test]
+    async fn who_asks_and_goes_away_has_the_shards_asked_no_more_often() {
+        let site = Site::new().unwrap();
+        let nobody = ([127, 0, 0, 1], 9).into();
+        let text = site.topology(&[("fe01.contoso.test", nobody)], None);
+        let file = site.write("topology.toml", &text.to_toml()).unwrap();
+        let (log, _events) = Log::memory();
+        let daemon = Arc::new(Daemon::start(&file, &log).unwrap());
+        let cache = Cache::new(Arc::clone(&daemon));
+        let mut looks = Vec::new();
+        for _ in 0..100 {
+            {
+                let asked = pin!(cache.rendered(Resource::Health));
+                let mut nobody = Context::from_waker(Waker::noop());
+                assert!(asked.poll(&mut nobody).is_pending());
+            }
+            // It is gone now, as one is that the server has closed for another.
+            let latest = cache.latest.try_lock().unwrap();
+            looks.push(latest.looking.as_ref().map(JoinHandle::id));
+        }
+        looks.dedup();
+        assert_eq!(looks.len(), 1);
+        let answer = cache.rendered(Resource::Health).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        daemon.stop().await;
+    }
 }
