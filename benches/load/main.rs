@@ -7,7 +7,8 @@
 //! * `memory` holds `--idle` connections and measures what each costs, and what a message costs beside them
 //!   and what a transaction holds,
 //! * `soak` keeps messages, calls and handshakes going by the clock for `--seconds` and shows what the daemon holds,
-//! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh),
+//! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh);
+//!   with `--against FILE` it fails when a figure is higher than the file allows,
 //! * `smoke` is a short `run` and `memory` against sipward that fails on the first error: it keeps this program alive in tests.
 //!
 //! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
@@ -55,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) binary: String,
     /// A program, with its arguments, under which the daemon is started, e.g. valgrind.
     pub(crate) under: Vec<String>,
+    /// The file with the figures that instructions are compared with.
+    pub(crate) against: Option<String>,
     /// The only phase that runs; all do without it.
     pub(crate) only: Option<Phase>,
 }
@@ -151,6 +154,7 @@ impl Options {
             shards: 0,
             binary: env!("CARGO_BIN_EXE_sipward").to_owned(),
             under: Vec::new(),
+            against: None,
             only: None,
         };
         let mut command = None;
@@ -175,6 +179,7 @@ impl Options {
                 "starts" => options.starts = value.parse()?,
                 "shards" => options.shards = value.parse()?,
                 "binary" => options.binary = value,
+                "against" => options.against = Some(value),
                 "only" => options.only = Some(Phase::named(&value)?),
                 _ => return Err(format!("unknown option --{name}").into()),
             }
