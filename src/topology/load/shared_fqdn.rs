@@ -20,7 +20,6 @@ pub(super) fn check(peers: &[Option<Peer>], loading: &mut Loading<'_, '_>) {
         let (name, fqdn) = (peer.name.as_str(), peer.fqdn.as_str());
         if name != fqdn
             && let Some(other) = by_fqdn.get(name)
-            // Two of one name were reported.
             && other.name != peer.name
         {
             let line = other.line;
