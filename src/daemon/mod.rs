@@ -14,6 +14,7 @@ mod crl_timer;
 mod denial_state;
 mod error;
 mod forecast;
+mod hep;
 mod http;
 mod letting_go;
 mod loading;

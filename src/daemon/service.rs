@@ -263,6 +263,7 @@ async fn supervise(
     tasks.spawn(super::forecast::run(Arc::clone(&daemon)));
     // It goes on while the node drains, and shows that.
     tasks.spawn(super::http::run(Arc::clone(&daemon)));
+    tasks.spawn(super::hep::run(Arc::clone(&daemon)));
     // A sender stays here even without a socket: a closed channel would wake the loop without end.
     let to = Sinks {
         commands: sender.clone(),

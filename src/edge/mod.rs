@@ -127,5 +127,5 @@ pub use shard_count::shards;
 pub use start::Inheritance;
 pub use status::EdgeStatus;
 pub use trace::{
-    TraceDirection, TraceFeed, TraceRecord, TraceSelection, TracedItem, TracedMessage,
+    TraceDirection, TraceFeed, TraceGuard, TraceRecord, TraceSelection, TracedItem, TracedMessage,
 };

@@ -161,6 +161,21 @@ events! {
         uid: u32 => uid,
     }
 
+    /// copies of messages go to the collector of `[hep]`
+    hep_sending => HepSending {
+        INFO; Operator; "collectors that copies were begun to be sent to";
+        address: SocketAddr => address,
+    }
+
+    /// so many copies were lost since the last such line, at most one a minute: the collector is not there (`detail`), or
+    /// they came faster than they can be sent
+    hep_lost => HepLost {
+        WARN; Never; "times that copies for the collector were lost";
+        address: SocketAddr => address,
+        dropped: u64 => dropped,
+        detail: Option<String> => detail,
+    }
+
     /// no token key file: the routes of dialogs are void after a restart and on other nodes, the paths of registrations
     /// too
     token_key_random => TokenKeyRandom {

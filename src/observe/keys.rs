@@ -169,7 +169,7 @@ keys! {
     // Libraries, and the log itself.
     target: "the library's module";
     message: "its message";
-    dropped: "messages and refusals that a trace lost, since nobody read them in time";
+    dropped: "messages and refusals that a trace lost, since nobody read them in time; of `hep_lost`: copies of messages";
     lines: "lines that are missing since the last such event";
 }
 pub(super) use meaning;

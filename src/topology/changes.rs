@@ -3,6 +3,7 @@ use super::Topology;
 use super::keys::admin::RawAdmin;
 use super::keys::boundary::RawBoundary;
 use super::keys::dns::RawDns;
+use super::keys::hep::RawHep;
 use super::keys::http::RawHttp;
 use super::keys::identity::RawIdentity;
 use super::keys::listener::RawListener;
@@ -52,6 +53,7 @@ impl Topology {
         lines.extend(token_keys(self, newer));
         lines.extend(changed::<RawAdmin>("admin", &self.admin, &newer.admin));
         lines.extend(changed::<RawHttp>("http", &self.http, &newer.http));
+        lines.extend(changed::<RawHep>("hep", &self.hep, &newer.hep));
         // Expectations have no effect on what runs, so their number is enough to show that the file was
         // read.
         let (before, now) = (self.expectations.len(), newer.expectations.len());

@@ -102,7 +102,9 @@ pub(crate) use quantity::{duration, show_duration};
 pub(crate) use references::TopologyId;
 pub use references::{IdentityRef, PeerRef, TrustRef};
 pub use restart_settings::RestartSettings;
-pub use settings::{AdminSettings, DnsSettings, HttpSettings, TokenSettings};
+pub use settings::{
+    AdminSettings, DnsSettings, HepPassword, HepSettings, HttpSettings, TokenSettings,
+};
 pub use topology::Topology;
 pub use trust_fields::{FieldRules, FieldTrust};
 pub use window::{Window, WindowState};

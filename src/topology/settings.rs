@@ -1,4 +1,6 @@
 //! What a loaded topology sets for the daemon itself: DNS, log, token keys, bounds and the way in for an operator.
+use ipnet::IpNet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,4 +43,33 @@ pub struct HttpSettings {
     pub address: Option<SocketAddr>,
     /// Names and IP addresses by which it may be asked beside those that need not be named, in lower case.
     pub hosts: Vec<String>,
+}
+
+/// `[hep]`: which collector gets copies of which messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HepSettings {
+    /// Where it listens, by UDP; `None`: nothing is sent.
+    pub address: Option<SocketAddr>,
+    /// The number by which it knows this node.
+    pub capture_id: usize,
+    /// Where its password stands.
+    pub password_file: Option<PathBuf>,
+    /// Its password.
+    pub password: Option<HepPassword>,
+    /// Only messages with these peers, by their names, and with `clients`; both empty: all.
+    pub peers: Vec<String>,
+    /// Only messages with clients from there, and with `peers`.
+    pub clients: Vec<IpNet>,
+}
+
+/// The password of a collector.
+///
+/// Nothing shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HepPassword(pub Box<[u8]>);
+
+impl fmt::Debug for HepPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HepPassword")
+    }
 }

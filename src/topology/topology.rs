@@ -1,8 +1,8 @@
 //! One loaded topology: every reference resolved, every file read.
 use super::{
-    Accept, AdminSettings, Boundary, DnsName, DnsSettings, Expectation, HttpSettings, Identity,
-    IdentityRef, Limits, Listener, LogSettings, NamedFile, Node, Peer, PeerIndex, PeerRef, Pool,
-    TokenSettings, TopologyId, TrustRef, TrustSet, Warning,
+    Accept, AdminSettings, Boundary, DnsName, DnsSettings, Expectation, HepSettings, HttpSettings,
+    Identity, IdentityRef, Limits, Listener, LogSettings, NamedFile, Node, Peer, PeerIndex,
+    PeerRef, Pool, TokenSettings, TopologyId, TrustRef, TrustSet, Warning,
 };
 use std::path::PathBuf;
 
@@ -26,6 +26,7 @@ pub struct Topology {
     pub(crate) tokens: TokenSettings,
     pub(crate) admin: AdminSettings,
     pub(crate) http: HttpSettings,
+    pub(crate) hep: HepSettings,
     pub(crate) boundary: Boundary,
     pub(crate) expectations: Vec<Expectation>,
     pub(crate) warnings: Vec<Warning>,
@@ -54,6 +55,7 @@ impl Topology {
             tokens: TokenSettings::default(),
             admin: self.admin.clone(),
             http: HttpSettings::default(),
+            hep: HepSettings::default(),
             boundary: Boundary::default(),
             expectations: Vec::new(),
             warnings: Vec::new(),
@@ -183,6 +185,11 @@ impl Topology {
     /// Where monitoring and browsers look.
     pub fn http(&self) -> &HttpSettings {
         &self.http
+    }
+
+    /// Which collector gets copies of messages.
+    pub fn hep(&self) -> &HepSettings {
+        &self.hep
     }
     /// The policy's unit tests.
     pub fn expectations(&self) -> &[Expectation] {

@@ -21,6 +21,7 @@ mod factory_certificates;
 mod fail2ban;
 mod federation;
 mod harness;
+mod hep;
 mod home_server;
 mod kamailio;
 mod keepalived;

@@ -2,7 +2,9 @@
 //!
 //! Masking is done here, by the thread that serves the reader, and not in the shards: these copy bytes and go on.
 
+mod hep3;
 mod mask;
 
+pub(super) use hep3::HepSender;
 pub use mask::Shown;
 pub(super) use mask::masked;

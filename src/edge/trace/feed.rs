@@ -16,11 +16,17 @@ use tokio::sync::mpsc;
 /// Numbers for traces, so that each is taken out of the shards alone.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// A running trace; it ends when this is dropped.
+/// A running trace; it ends when this is dropped, or its guard if they are apart.
 pub struct TraceFeed {
-    id: u64,
+    // First, so that it is closed first: a shard whose inbox is full sees by this that nobody reads.
     records: mpsc::Receiver<TraceRecord>,
     counts: Arc<TraceCounts>,
+    guard: Option<TraceGuard>,
+}
+
+/// What ends a trace when it is dropped: its taps are taken out of all shards.
+pub struct TraceGuard {
+    id: u64,
     inboxes: Arc<Inboxes<Shard>>,
 }
 
@@ -35,13 +41,17 @@ impl Edge {
     ) -> Option<TraceFeed> {
         let (sink, records) = mpsc::channel(QUEUE);
         // Made first: if a shard does not answer, its end takes the taps of the others out.
-        let feed = TraceFeed {
+        let guard = TraceGuard {
             id: LAST.fetch_add(1, Ordering::Relaxed),
-            records,
-            counts: Arc::default(),
             inboxes: Arc::clone(&self.inboxes),
         };
-        let (id, counts) = (feed.id, Arc::clone(&feed.counts));
+        let id = guard.id;
+        let feed = TraceFeed {
+            records,
+            counts: Arc::default(),
+            guard: Some(guard),
+        };
+        let counts = Arc::clone(&feed.counts);
         let begun = self.each(patience, move |shard: &Rc<Shard>| {
             shard.traces.add(TraceTap {
                 id,
@@ -57,26 +67,43 @@ impl Edge {
 }
 
 impl TraceFeed {
-    /// Waits for the next record; `None`: every shard has ended.
+    /// Waits for the next record; `None`: the trace is over.
     pub async fn next(&mut self) -> Option<TraceRecord> {
         let record = self.records.recv().await?;
-        if let TracedItem::Message(message) = &record.item {
-            let bytes = message.bytes.len();
-            self.counts.queued.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        Some(record)
+        Some(self.taken(record))
+    }
+
+    /// The same for a thread without a runtime.
+    pub fn next_blocking(&mut self) -> Option<TraceRecord> {
+        let record = self.records.blocking_recv()?;
+        Some(self.taken(record))
+    }
+
+    /// Apart from what ends it, for a thread that waits for the end.
+    ///
+    /// `None`: it was apart already.
+    pub fn apart(mut self) -> Option<(Self, TraceGuard)> {
+        let guard = self.guard.take()?;
+        Some((self, guard))
     }
 
     /// How many were lost since nobody read them in time.
     pub fn dropped(&self) -> u64 {
         self.counts.dropped.load(Ordering::Relaxed)
     }
+
+    /// Its bytes wait no longer.
+    fn taken(&self, record: TraceRecord) -> TraceRecord {
+        if let TracedItem::Message(message) = &record.item {
+            let bytes = message.bytes.len();
+            self.counts.queued.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        record
+    }
 }
 
-impl Drop for TraceFeed {
+impl Drop for TraceGuard {
     fn drop(&mut self) {
-        // First: a shard whose inbox is full sees by this that nobody reads, with the next trace that ends.
-        self.records.close();
         for inbox in &self.inboxes.0 {
             let id = self.id;
             let remove = move |shard: &Rc<Shard>| shard.traces.remove(id);

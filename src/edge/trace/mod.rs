@@ -12,7 +12,7 @@ mod record;
 mod selection;
 mod tap;
 
-pub use feed::TraceFeed;
+pub use feed::{TraceFeed, TraceGuard};
 pub use record::{TraceDirection, TraceRecord, TracedItem, TracedMessage};
 pub use selection::TraceSelection;
 pub(super) use tap::TraceTaps;

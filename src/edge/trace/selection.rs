@@ -26,6 +26,13 @@ pub enum TraceSelection {
     Connection(u64),
     /// With this Call-ID.
     CallId(String),
+    /// On connections with any of these peers, and of clients from any of these networks.
+    Parties {
+        /// By their names.
+        peers: Vec<String>,
+        /// Addresses and networks.
+        networks: Vec<IpNet>,
+    },
 }
 
 impl fmt::Display for TraceSelection {
@@ -38,6 +45,9 @@ impl fmt::Display for TraceSelection {
             Self::User(user) => write!(f, "user {user}"),
             Self::Connection(number) => write!(f, "connection {number}"),
             Self::CallId(id) => write!(f, "call {id}"),
+            Self::Parties { peers, networks } => {
+                write!(f, "{} peers and {} networks", peers.len(), networks.len())
+            }
         }
     }
 }
@@ -68,6 +78,13 @@ impl TraceSelection {
                 let own = message.and_then(|message| message.call_id().ok());
                 own == Some(id.as_bytes())
             }
+            Self::Parties { peers, networks } => match on.peer {
+                Some(name) => peers.iter().any(|it| it == name),
+                None => {
+                    let remote = on.remote.ip().to_canonical();
+                    networks.iter().any(|it| it.contains(&remote))
+                }
+            },
         }
     }
 
@@ -92,6 +109,8 @@ impl TraceSelection {
             }
             Self::Connection(number) => of.connection == Some(*number),
             Self::CallId(id) => of.call_id == id.as_bytes(),
+            // A collector takes messages, and their answers say what was refused.
+            Self::Parties { .. } => false,
         }
     }
 }

@@ -161,6 +161,7 @@ pub(super) fn topology() -> Topology {
         tokens: TokenSettings::default(),
         admin: crate::topology::AdminSettings::default(),
         http: crate::topology::HttpSettings::default(),
+        hep: Default::default(),
         boundary: Boundary::default(),
         expectations: Vec::new(),
         warnings: Vec::new(),

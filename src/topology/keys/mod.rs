@@ -16,6 +16,7 @@ pub(crate) mod boundary;
 pub(crate) mod dns;
 pub(crate) mod expect;
 pub(crate) mod health;
+pub(crate) mod hep;
 pub(crate) mod http;
 pub(crate) mod identity;
 pub(crate) mod limits;

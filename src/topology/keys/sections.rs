@@ -3,6 +3,7 @@ use super::admin::RawAdmin;
 use super::boundary::RawBoundary;
 use super::dns::RawDns;
 use super::expect::RawExpect;
+use super::hep::RawHep;
 use super::http::RawHttp;
 use super::identity::RawIdentity;
 use super::key::Key;
@@ -110,6 +111,7 @@ sections! {
     tokens: Option<RawTokens> = Optional RawTokens;
     admin: RawAdmin = Optional RawAdmin;
     http: RawHttp = Optional RawHttp;
+    hep: RawHep = Optional RawHep;
     boundary: RawBoundary = Optional RawBoundary;
     expect: Vec<Spanned<RawExpect>> = Any RawExpect;
 }

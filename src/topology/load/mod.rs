@@ -11,6 +11,7 @@ mod dns;
 mod expect;
 mod field_lists;
 mod file;
+mod hep;
 mod http;
 mod identity;
 mod listener;

@@ -3,8 +3,8 @@ use super::loading::Loading;
 use super::peer::PeerNames;
 use super::section_names::SectionNames;
 use super::{
-    admin, announced, boundary, covers, dns, expect, http, identity, listener, node, own_chain,
-    peer, pool, shared_fqdn, succession, tokens, trust,
+    admin, announced, boundary, covers, dns, expect, hep, http, identity, listener, node,
+    own_chain, peer, pool, shared_fqdn, succession, tokens, trust,
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
@@ -83,6 +83,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     check_siblings(&raw.sibling, node.as_ref(), &tokens, loading);
     let admin = admin::load(&raw.admin, loading);
     let http = http::load(&raw.http, loading);
+    let hep = hep::load(&raw.hep, &peer_names, loading);
     let log = LogSettings {
         requests: raw.log.requests,
         identities: raw.log.identities,
@@ -116,6 +117,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         tokens,
         admin,
         http,
+        hep,
         boundary,
         expectations: expectations.into_iter().collect::<Option<_>>()?,
         warnings: Vec::new(),

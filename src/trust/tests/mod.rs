@@ -166,6 +166,7 @@ impl World {
             tokens: TokenSettings::default(),
             admin: crate::topology::AdminSettings::default(),
             http: crate::topology::HttpSettings::default(),
+            hep: Default::default(),
             boundary: Boundary::default(),
             expectations: self.expectations,
             warnings: Vec::new(),

@@ -85,6 +85,26 @@ impl Edge {
         Self::run(&text.replace("[[pool]]\n", "[[pool]]\npath = \"contact\"\n"))
     }
 
+    /// As [`Edge::start`], with copies of messages for a collector on this port of loopback.
+    pub(crate) fn start_with_hep(
+        certificates: &Certificates,
+        home_port: u16,
+        collector: u16,
+        password: &Path,
+    ) -> Self {
+        let around = Peering {
+            site: CONTOSO,
+            port: 0,
+            pair: certificates.edge(),
+            homes: &[(HOME, home_port)],
+            partner: None,
+        };
+        let text = topology(certificates, &around);
+        Self::run(&format!(
+            "{text}\n[hep]\naddress = \"127.0.0.1:{collector}\"\ncapture_id = 2001\npassword_file = {password:?}\n"
+        ))
+    }
+
     /// As [`Edge::start`], but the home server has a name only, which this name server knows.
     pub(crate) fn start_by_name(certificates: &Certificates, names: SocketAddr) -> Self {
         let around = Peering {

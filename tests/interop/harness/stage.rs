@@ -26,6 +26,8 @@ pub(crate) enum Program {
     Linphone,
     /// The dissector.
     Tshark,
+    /// The other dissector, which takes HEP.
+    Sngrep,
     /// The name server.
     Dnsmasq,
     /// The layer-4 balancer.
@@ -53,6 +55,7 @@ impl Program {
             Self::Sslscan => "sslscan",
             Self::Linphone => "linphone-cli",
             Self::Tshark => "tshark",
+            Self::Sngrep => "sngrep",
             Self::Dnsmasq => "dnsmasq-base",
             Self::Haproxy => "haproxy",
             Self::Keepalived => "keepalived (as root)",
@@ -75,6 +78,7 @@ impl Program {
             // It runs in a mount namespace; where those are not allowed it cannot.
             Self::Linphone => Self::executable("linphone-daemon").is_some() && may_unshare(),
             Self::Tshark => Self::executable("tshark").is_some(),
+            Self::Sngrep => Self::executable("sngrep").is_some(),
             Self::Dnsmasq => Self::executable("dnsmasq").is_some(),
             Self::Haproxy => Self::executable("haproxy").is_some(),
             Self::Keepalived => Self::executable("keepalived").is_some() && has_namespaces(),
