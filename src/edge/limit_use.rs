@@ -62,7 +62,10 @@ fn of_shard(shard: &Shard) -> Vec<(&'static str, LimitUse)> {
     let mut all = vec![
         ("handshakes", taken(load.handshakes(), "fullest shard")),
         ("connections", taken(load.connections(), "fullest shard")),
-        ("transactions", taken(core.transactions(), "fullest shard")),
+        (
+            "transactions",
+            taken(core.open_transactions(), "fullest shard"),
+        ),
         ("bindings", taken(core.bindings(), NODE)),
         ("calls", taken(core.calls(), NODE)),
         ("send_queue", taken(queued, "fullest connection")),

@@ -4,6 +4,7 @@
 //! Policy has chosen the targets by the time that the boundary is crossed. There each is asked
 //! whether it may have this request at all, and those that may not are taken out; when none is
 //! left, the reason is that of the boundary and not `no_route`.
+use super::answered;
 use super::credentials;
 use super::environment::Environment;
 use super::hiding::readable_contacts;
@@ -355,6 +356,17 @@ fn within_limits(
         Leg::Client(_) => env.limits.invites_per_client,
         Leg::Binding(_) | Leg::Peer(_) => link.most_invites as usize,
     };
+    // Nothing else leaves anything behind when it is answered.
+    let most_answered = match request.inbound.leg {
+        Leg::Client(_) => env.limits.answered_per_client,
+        Leg::Binding(_) | Leg::Peer(_) => env.limits.answered_per_peer,
+    };
+    if request.method == Method::Invite
+        && (link.answered as usize >= bound(most_answered / answered::COST)
+            || env.answered >= bound(env.limits.answered / answered::COST))
+    {
+        return Err(MessageReason::TooManyAnswered);
+    }
     match request.method == Method::Invite && link.invites as usize >= bound(most_invites) {
         true => Err(MessageReason::TooManyInvites),
         false => Ok(()),

@@ -7,8 +7,8 @@
 //!
 //! Nothing here changes what is relayed. Other requests than INVITE, BYE and UPDATE come no further than one comparison.
 use super::calls::{
-    AnsweredCall, Beginning, CallClient, CallKey, CallMessage, CallNews, CallPart, CallRoom,
-    HungUp, tag_hash,
+    AnsweredCall, Beginning, CallKey, CallMessage, CallNews, CallPart, CallRoom, HungUp,
+    session_of, tag_hash,
 };
 use super::context::ResponseContext;
 use super::core::Core;
@@ -20,9 +20,9 @@ use super::leg::Leg;
 use super::request_places::DialogTexts;
 use crate::observe::{CallRecord, EndedBy, Event};
 use crate::reason::MessageReason;
-use crate::sip::{HeaderName, Message};
+use crate::sip::Message;
 use smallvec::SmallVec;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The INVITE is asked to come again with something in it: it is no failure yet (RFC 3261 §22, RFC 4028 §6).
 const ASKED_AGAIN: [u16; 3] = [401, 407, 422];
@@ -139,7 +139,7 @@ impl ResponseContext {
             to_connection: Some(response.origin.number),
             ..self.record(&self.party_texts(message), beginning, now, env)
         };
-        let clients = [self.upstream.leg, target].map(client_of);
+        let clients = [self.upstream.leg, target].map(Leg::call_client);
         let answered = AnsweredCall {
             key,
             record,
@@ -148,7 +148,7 @@ impl ResponseContext {
             at: now,
             session: session_of(message),
         };
-        env.tell_of_call(key, CallNews::Answered(Box::new(answered)), out);
+        env.tell_of_answer(answered, out);
     }
 
     /// An INVITE has failed: its record is written at once, since nothing of it was kept.
@@ -263,6 +263,11 @@ impl ResponseContext {
 }
 
 impl Environment {
+    /// A call is up.
+    pub(crate) fn tell_of_answer(&mut self, call: AnsweredCall, out: &mut Actions) {
+        self.tell_of_call(call.key, CallNews::Answered(Box::new(call)), out);
+    }
+
     /// For the shard that keeps the call, which may be this one.
     fn tell_of_call(&mut self, key: CallKey, news: CallNews, out: &mut Actions) {
         let shard = key.shard(self.shards);
@@ -336,22 +341,4 @@ impl Core {
     pub fn calls(&self) -> usize {
         self.env.calls.len()
     }
-}
-
-/// The client at this leg, if it is one.
-fn client_of(leg: Leg) -> Option<CallClient> {
-    match leg {
-        Leg::Peer(_) => None,
-        Leg::Client(link) => Some(CallClient::Link(link)),
-        Leg::Binding(id) => Some(CallClient::Binding(id)),
-    }
-}
-
-/// How long a session lasts without a refresh (RFC 4028 §4); `None`: as long as its sides like.
-fn session_of(message: &Message<'_>) -> Option<Duration> {
-    let value = message.first(HeaderName::SessionExpires)?;
-    // Parameters follow it: who refreshes is not looked at, since either does.
-    let digits = value.split(|b| !b.is_ascii_digit()).next()?;
-    let seconds = std::str::from_utf8(digits).ok()?.parse::<u32>().ok()?;
-    Some(Duration::from_secs(u64::from(seconds)))
 }

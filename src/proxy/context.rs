@@ -42,6 +42,8 @@ pub(crate) const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
 pub(crate) enum NextStep {
     /// It waits for its next input; its timer is armed.
     Keep,
+    /// Its INVITE has its final answer: what still waits is a record of its own.
+    Answered,
     /// It is over.
     Close,
     /// The branch has failed: the next target has its turn.
@@ -97,8 +99,6 @@ pub(crate) struct ResponseContext {
     /// Where in it its parts stand.
     pub(super) places: RequestPlaces,
     pub(super) cseq: u32,
-    /// [`Self::dialog()`] of the request that is gone.
-    pub(super) dialog: u64,
     pub(crate) plan: ForwardPlan,
     /// What was recorded in the current branch and stands otherwise in its responses.
     pub(crate) recorded: Option<Box<RecordedToken>>,
@@ -126,8 +126,10 @@ pub(crate) struct ResponseContext {
     pub(crate) cancel_wanted: bool,
     /// The CANCEL was sent.
     pub(crate) cancel_sent: bool,
-    /// The last response that was sent upstream, for a repeated INVITE.
+    /// The last response that was sent upstream, for a repeated INVITE; of the final one its To tag.
     pub(crate) last_response: Vec<u8>,
+    /// The status of the final response; 0: there is none.
+    pub(crate) final_status: u16,
     /// The To tag of answers of this node, the same in all of them.
     pub(crate) to_tag: u64,
     /// What failed last, if no response came from downstream. With one branch at a time that is the
@@ -171,7 +173,6 @@ impl ResponseContext {
             request: copy,
             places: RequestPlaces::of(request),
             cseq: request.cseq.number,
-            dialog: 0,
             call: CallPart::of(request.method, plan.in_dialog, request.to.tag().is_some()),
             plan,
             recorded: None,
@@ -192,6 +193,7 @@ impl ResponseContext {
             cancel_wanted: false,
             cancel_sent: false,
             last_response: Vec::new(),
+            final_status: 0,
             to_tag: nonce.rotate_left(32) ^ request.key as u64,
             failure: None,
         }
@@ -332,7 +334,8 @@ impl ResponseContext {
         if is_silent {
             return NextStep::Close;
         }
-        let next = self.sent_final(start, reason.status(), now, env, out);
+        let tag = reply::tag_text(self.to_tag);
+        let next = self.sent_final(&tag, reason.status(), now, env);
         // The branch has ended with it: what still comes of it is late, and cancels or acknowledges
         // nothing.
         self.leave_branch(env);
@@ -341,15 +344,14 @@ impl ResponseContext {
         next
     }
 
-    /// The server transaction has its final response (in `out` from `start` on): a non-INVITE is
-    /// over, an INVITE waits for its ACK or, after a 2xx, for Timer L.
+    /// The server transaction has its final response, with this To tag: a non-INVITE is over, an INVITE waits for its ACK
+    /// or, after a 2xx, for Timer L, as a record of its own.
     pub(crate) fn sent_final(
         &mut self,
-        start: usize,
+        tag: &[u8],
         status: u16,
         now: Instant,
         env: &mut Environment,
-        out: &Actions,
     ) -> NextStep {
         let machine = match self.server {
             ServerTransaction::NonInvite(_) => return NextStep::Close,
@@ -359,27 +361,22 @@ impl ResponseContext {
             return NextStep::Keep;
         };
         // The client's share counts what it waits for, not the 32 seconds after it.
-        if self.pending() {
-            self.no_longer_pending(env);
-        }
+        env.links.answered(self.upstream.link, env.shard);
         self.server = ServerTransaction::Invite(state);
+        self.final_status = status;
+        self.last_response.clear();
+        self.last_response.extend_from_slice(tag);
+        // Timers H and L are as long as each other.
         self.deadlines.trying = None;
         self.deadlines.at = now + T64;
-        if state == InviteServer::Accepted {
-            self.deadlines.timer = TransactionTimer::L;
-            // RFC 6026: 32 seconds in which only the key and the way back are needed, and what tells
-            // further 2xx from others.
-            self.dialog = self.dialog(env);
-            env.buffers.put_back(std::mem::take(&mut self.request));
-            env.buffers
-                .put_back(std::mem::take(&mut self.last_response));
-        } else {
-            self.deadlines.timer = TransactionTimer::H;
-            self.keep_response(start, out);
-        }
         self.arm(env);
         self.leave_branch(env);
-        NextStep::Keep
+        NextStep::Answered
+    }
+
+    /// The To tag of its final response.
+    pub(crate) fn final_tag(&self) -> &[u8] {
+        &self.last_response
     }
 
     /// Keeps the response that stands in `out` from `start` on, for a repeated request.

@@ -4,15 +4,31 @@
 //! Contexts are boxed and the boxes are reused: a context is about 800 bytes, and moving it when
 //! the table grows would stop the shard for a moment. A slot is a small number because it is
 //! written into the branch of every request.
+use super::answered::AnsweredInvite;
 use super::branch::BranchKey;
 use super::context::{CurrentBranch, ResponseContext};
 use super::fast_map::FastMap;
 use super::leg::Leg;
+use super::link_id::LinkId;
 use slab::Slab;
 
 /// The most boxes that are kept for the next contexts, about 200 KiB: enough for what a busy shard
 /// opens and closes in turn, without an allocation for each request.
 const MOST_SPARE: usize = 256;
+
+/// What stands in a slot.
+enum ContextSlot {
+    Live(Box<ResponseContext>),
+    Answered(Box<AnsweredInvite>),
+}
+
+/// What a transaction key leads to.
+pub(crate) enum KnownRequest<'c> {
+    /// One that owes its answer.
+    Live(&'c mut ResponseContext),
+    /// One that has it.
+    Answered(u32, &'c mut AnsweredInvite),
+}
 
 /// Both ways to a context. A slot is used again; that a branch names an earlier user of it shows in the nonce.
 ///
@@ -21,7 +37,7 @@ const MOST_SPARE: usize = 256;
 /// digits.
 #[derive(Default)]
 pub(crate) struct ResponseContexts {
-    slots: Slab<Box<ResponseContext>>,
+    slots: Slab<ContextSlot>,
     /// Keyed by a hash that only this node can compute, so the fast map is safe from collisions.
     by_key: FastMap<u128, u32>,
     #[expect(
@@ -33,9 +49,24 @@ pub(crate) struct ResponseContexts {
 
 impl ResponseContexts {
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut ResponseContext> {
-        self.slots
-            .get_mut(slot as usize)
-            .map(|context| &mut **context)
+        match self.slots.get_mut(slot as usize)? {
+            ContextSlot::Live(context) => Some(context),
+            ContextSlot::Answered(_) => None,
+        }
+    }
+
+    /// The answered INVITE of this slot.
+    fn answered_mut(&mut self, slot: u32) -> Option<&mut AnsweredInvite> {
+        match self.slots.get_mut(slot as usize)? {
+            ContextSlot::Live(_) => None,
+            ContextSlot::Answered(answered) => Some(answered),
+        }
+    }
+
+    /// The answered INVITE that a branch of this node names.
+    pub(crate) fn answered_by_branch(&mut self, key: BranchKey) -> Option<&mut AnsweredInvite> {
+        self.answered_mut(key.slot)
+            .filter(|answered| answered.has_branch(key.nonce))
     }
 
     /// The context that a branch of this node names.
@@ -46,7 +77,10 @@ impl ResponseContexts {
     /// Whether the context in this slot has its current branch there.
     pub(crate) fn runs_for(&self, slot: u32, target: Leg) -> bool {
         let context = self.slots.get(slot as usize);
-        context.is_some_and(|context| context.branch.target() == Some(target))
+        context.is_some_and(|context| match context {
+            ContextSlot::Live(context) => context.branch.target() == Some(target),
+            ContextSlot::Answered(_) => false,
+        })
     }
 
     /// The context of a branch that waits for a connection. The nonce shows whether it still does: a
@@ -57,10 +91,13 @@ impl ResponseContexts {
         (context.pending() && waits(context.branch)).then_some(context)
     }
 
-    /// The context of a server transaction.
-    pub(crate) fn by_key(&mut self, key: u128) -> Option<&mut ResponseContext> {
+    /// What is known of a server transaction.
+    pub(crate) fn by_key(&mut self, key: u128) -> Option<KnownRequest<'_>> {
         let slot = *self.by_key.get(&key)?;
-        self.get_mut(slot)
+        Some(match self.slots.get_mut(slot as usize)? {
+            ContextSlot::Live(context) => KnownRequest::Live(context),
+            ContextSlot::Answered(answered) => KnownRequest::Answered(slot, answered),
+        })
     }
 
     /// Whether there is one for this server transaction.
@@ -75,19 +112,22 @@ impl ResponseContexts {
         let slot = u32::try_from(place.key()).unwrap_or(u32::MAX);
         context.slot = slot;
         self.by_key.insert(context.key, slot);
-        place.insert(match self.spare.pop() {
+        place.insert(ContextSlot::Live(match self.spare.pop() {
             Some(mut boxed) => {
                 *boxed = context;
                 boxed
             }
             None => Box::new(context),
-        });
+        }));
         slot
     }
 
     /// Removes a context; what it holds is given back by [`ResponseContext::release`].
     pub(crate) fn remove(&mut self, slot: u32, release: impl FnOnce(&mut ResponseContext)) {
-        let Some(mut context) = self.slots.try_remove(slot as usize) else {
+        if self.get_mut(slot).is_none() {
+            return;
+        }
+        let Some(ContextSlot::Live(mut context)) = self.slots.try_remove(slot as usize) else {
             return;
         };
         // A repeated key has replaced the entry by then.
@@ -100,8 +140,40 @@ impl ResponseContexts {
         }
     }
 
-    /// All of them.
+    /// A context has become a record, which keeps its slot: its branch names that.
+    pub(crate) fn settle(
+        &mut self,
+        slot: u32,
+        settle: impl FnOnce(&mut ResponseContext) -> AnsweredInvite,
+    ) {
+        if let Some(place @ ContextSlot::Live(_)) = self.slots.get_mut(slot as usize)
+            && let ContextSlot::Live(context) = place
+        {
+            let answered = ContextSlot::Answered(Box::new(settle(context)));
+            if let ContextSlot::Live(context) = std::mem::replace(place, answered)
+                && self.spare.len() < MOST_SPARE
+            {
+                self.spare.push(context);
+            }
+        }
+    }
+
+    /// Removes a record; returns the connection that its INVITE came on.
+    pub(crate) fn remove_answered(&mut self, slot: u32) -> Option<LinkId> {
+        let answered = self.answered_mut(slot)?;
+        let (key, link) = (answered.key, answered.link());
+        self.slots.try_remove(slot as usize)?;
+        if self.by_key.get(&key) == Some(&slot) {
+            self.by_key.remove(&key);
+        }
+        Some(link)
+    }
+
+    /// All contexts.
     pub(crate) fn all(&self) -> impl Iterator<Item = &ResponseContext> {
-        self.slots.iter().map(|(_, context)| &**context)
+        self.slots.iter().filter_map(|(_, slot)| match slot {
+            ContextSlot::Live(context) => Some(&**context),
+            ContextSlot::Answered(_) => None,
+        })
     }
 }

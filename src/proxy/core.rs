@@ -92,6 +92,7 @@ impl Core {
                 wheel: Wheel::new(setup.now),
                 buffers: super::buffers::SpareBuffers::default(),
                 transactions: 0,
+                answered: 0,
                 draining: None,
                 tally: setup.tally,
                 is_retired: false,
@@ -164,6 +165,12 @@ impl Core {
 
     /// Response contexts alive, answered INVITEs in their 32 seconds included.
     pub fn transactions(&self) -> usize {
+        self.env.transactions + self.env.answered
+    }
+
+    /// Those of them that are bounded by `limits.transactions`: what waits only for an ACK, or for further answers, is a
+    /// small record.
+    pub fn open_transactions(&self) -> usize {
         self.env.transactions
     }
 
@@ -221,9 +228,20 @@ impl Core {
             (NextStep::TryNext, Some(context)) => context.retry(now, &mut self.env, out),
             (next, _) => next,
         };
-        if next == NextStep::Close {
-            let env = &mut self.env;
-            self.contexts.remove(slot, |context| context.release(env));
+        let env = &mut self.env;
+        match next {
+            NextStep::Close => self.contexts.remove(slot, |context| context.release(env)),
+            NextStep::Answered => self.contexts.settle(slot, |context| context.settle(env)),
+            NextStep::Keep | NextStep::TryNext => {}
+        }
+    }
+
+    /// An answered INVITE waits for nothing any more.
+    pub(crate) fn forget_answered(&mut self, slot: u32) {
+        if let Some(link) = self.contexts.remove_answered(slot) {
+            self.env.wheel.cancel(slot);
+            self.env.answered -= 1;
+            self.env.links.forget_answered(link, self.env.shard);
         }
     }
 }

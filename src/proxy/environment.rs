@@ -86,8 +86,10 @@ pub(crate) struct Environment {
     pub(crate) secrets: Secrets,
     pub(crate) wheel: Wheel,
     pub(crate) buffers: SpareBuffers,
-    /// Response contexts alive, answered INVITEs in their 32 seconds included.
+    /// Response contexts alive.
     pub(crate) transactions: usize,
+    /// Answered INVITEs in their 32 seconds.
+    pub(crate) answered: usize,
     /// Requests that begin something new are answered 503.
     pub(crate) draining: Option<Drain>,
     /// Where requests are counted.

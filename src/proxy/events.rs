@@ -35,6 +35,9 @@ impl Core {
             if let Some(context) = self.contexts.get_mut(slot) {
                 let next = context.on_deadline(now, &mut self.env, out);
                 self.carry_out(slot, next, now, out);
+            } else {
+                // H: the ACK never came; L: nobody repeats the INVITE or its 2xx any more. Nothing is owed to anybody.
+                self.forget_answered(slot);
             }
         }
         self.settle(now, out);

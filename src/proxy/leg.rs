@@ -1,6 +1,7 @@
 //! The two ends of what passes through this node: a peer of the topology, a client's connection or
 //! the binding of a registered client, and nothing else.
 use super::binding::BindingId;
+use super::calls::CallClient;
 use super::interface::RemoteIdentity;
 use super::link_id::LinkId;
 use smallvec::SmallVec;
@@ -43,6 +44,35 @@ pub(crate) enum Leg {
     Client(LinkId),
     /// A registered client, whatever connection it has: only tokens and targets name it so.
     Binding(BindingId),
+}
+
+impl Leg {
+    /// The client of a call that it is, if it is one.
+    pub(crate) fn call_client(self) -> Option<CallClient> {
+        match self {
+            Self::Peer(_) => None,
+            Self::Client(link) => Some(CallClient::Link(link)),
+            Self::Binding(id) => Some(CallClient::Binding(id)),
+        }
+    }
+
+    /// As a kind and a number.
+    pub(crate) fn packed(self) -> (u8, u64) {
+        match self {
+            Self::Peer(key) => (0, key.0),
+            Self::Client(link) => (1, link.as_u64()),
+            Self::Binding(id) => (2, id.as_u64()),
+        }
+    }
+
+    /// Undoes [`Self::packed`].
+    pub(crate) fn unpacked(kind: u8, number: u64) -> Self {
+        match kind {
+            0 => Self::Peer(PeerKey(number)),
+            1 => Self::Client(LinkId::from_u64(number)),
+            _ => Self::Binding(BindingId::from_u64(number)),
+        }
+    }
 }
 
 /// How well it is known which server is at the far end of a connection, where the certificate names several.

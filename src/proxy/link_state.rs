@@ -37,6 +37,8 @@ pub(crate) struct LinkState {
     pub(crate) heard: Option<Instant>,
     /// Requests from it that nobody answers.
     pub(crate) unanswered: InTime,
+    /// INVITEs from it that have their final answer, and wait for Timer H or L.
+    pub(crate) answered: u32,
     /// Those of [`Self::in_flight`] that are INVITEs, and how many there may be of a peer.
     pub(crate) invites: u32,
     pub(crate) most_invites: u32,
@@ -82,6 +84,7 @@ impl LinkState {
             requests,
             full: false,
             in_flight: 0,
+            answered: 0,
             invites: 0,
             most_invites: u32::MAX,
             branches: Vec::new(),
@@ -101,6 +104,11 @@ impl LinkState {
     pub(crate) fn transaction_over(&mut self, is_invite: bool) {
         self.invites = self.invites.saturating_sub(u32::from(is_invite));
         self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Whether nothing is counted or listed here.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.in_flight == 0 && self.answered == 0 && self.branches.is_empty()
     }
 
     /// The message that came last has led nowhere; returns whether that were too many in a row.

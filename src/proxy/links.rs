@@ -464,7 +464,25 @@ impl Links {
     pub(crate) fn end(&mut self, id: LinkId, is_invite: bool, own_shard: u8) {
         if let Some(link) = self.links.get_mut(&id) {
             link.transaction_over(is_invite);
-            if id.shard() != own_shard && link.in_flight == 0 && link.branches.is_empty() {
+            if id.shard() != own_shard && link.is_unused() {
+                self.links.remove(&id);
+            }
+        }
+    }
+
+    /// An INVITE that came from the connection has its final answer.
+    pub(crate) fn answered(&mut self, id: LinkId, own_shard: u8) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.answered += 1;
+        }
+        self.end(id, true, own_shard);
+    }
+
+    /// It waits for nothing any more.
+    pub(crate) fn forget_answered(&mut self, id: LinkId, own_shard: u8) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.answered = link.answered.saturating_sub(1);
+            if id.shard() != own_shard && link.is_unused() {
                 self.links.remove(&id);
             }
         }
@@ -498,7 +516,7 @@ impl Links {
         if let Some(at) = link.branches.iter().rposition(|s| *s == slot) {
             link.branches.swap_remove(at);
         }
-        if link.branches.is_empty() && id.shard() != own_shard && link.in_flight == 0 {
+        if id.shard() != own_shard && link.is_unused() {
             self.links.remove(&id);
         }
     }

@@ -9,6 +9,7 @@ use super::admission::{self, Handling};
 use super::binding::HeldBinding;
 use super::branch::Branch;
 use super::context::ResponseContext;
+use super::contexts::KnownRequest;
 use super::core::Core;
 use super::environment::Environment;
 use super::hiding::{uncovered_target, unhidden};
@@ -17,7 +18,7 @@ use super::interface::{Action, Actions, Origin};
 use super::leg::{Certainty, Leg};
 use super::ping::PING_SLOT;
 use super::token::BoundClient;
-use super::transaction::{InviteServer, ServerTransaction};
+use super::transaction::{ServerTransaction, T64};
 use super::{reply, same_party, stateless};
 use crate::reason::{ConnectionReason, MessageReason};
 use crate::sip::{
@@ -196,8 +197,15 @@ impl Core {
         }
         // Before it is judged: a repetition must get the same answer, even if a reload has changed
         // the policy meanwhile.
-        if let Some(context) = self.contexts.by_key(request.key) {
-            return context.on_repeat(&mut self.env, out);
+        match self.contexts.by_key(request.key) {
+            Some(KnownRequest::Live(context)) => return context.on_repeat(&mut self.env, out),
+            Some(KnownRequest::Answered(slot, answered)) => {
+                if answered.on_repeat(inbound, &mut self.env, out) {
+                    return;
+                }
+                self.forget_answered(slot);
+            }
+            None => {}
         }
         match admission::admit(request, &mut self.env) {
             Ok(Handling::Forward(plan, targets)) => {
@@ -224,29 +232,31 @@ impl Core {
     }
 
     /// The INVITE that an ACK or CANCEL belongs to (RFC 3261 §17.2.3).
-    fn invite_of(&mut self, request: &InboundRequest<'_, '_>) -> Option<&mut ResponseContext> {
+    fn invite_of(&mut self, request: &InboundRequest<'_, '_>) -> Option<KnownRequest<'_>> {
         let mut key = request.key;
         if !self.contexts.has(key) {
             let mut earlier = request.earlier_keys(&self.env);
             key = earlier.find(|key| self.contexts.has(*key))?;
         }
-        let context = self.contexts.by_key(key);
-        context.filter(|c| matches!(c.server, ServerTransaction::Invite(_)))
+        self.contexts.by_key(key).filter(|known| match known {
+            KnownRequest::Live(context) => matches!(context.server, ServerTransaction::Invite(_)),
+            KnownRequest::Answered(..) => true,
+        })
     }
 
     /// An ACK (RFC 3261 §17.1.1.3, §17.2.1; RFC 6026 §7.1): ends a refused INVITE, or passes on to
     /// where the dialog's token leads.
     fn on_ack(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
         let inbound = &request.inbound;
-        match self.invite_of(request).map(|c| (c.slot, c.server)) {
-            Some((slot, ServerTransaction::Invite(machine))) if machine.on_ack() => {
-                let env = &mut self.env;
+        match self.invite_of(request) {
+            Some(KnownRequest::Answered(slot, answered)) if answered.ends_with_ack() => {
+                let env = &self.env;
                 env.log_passed(inbound.upstream(), inbound.message, None, None, out);
-                return self.contexts.remove(slot, |context| context.release(env));
+                return self.forget_answered(slot);
             }
-            Some((_, ServerTransaction::Invite(InviteServer::Proceeding))) => return,
+            Some(KnownRequest::Live(_)) => return,
             // The ACK for the 2xx, from a sender that uses the INVITE's branch again: to the core.
-            Some(_) => {}
+            Some(KnownRequest::Answered(..)) => {}
             None => {
                 let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
                 if request.to.tag() == Some(&reply::tag_text(tag)[..])
@@ -272,7 +282,18 @@ impl Core {
     /// connection of the sender.
     fn on_cancel(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
         let inbound = &request.inbound;
-        let Some(slot) = self.invite_of(request).map(|context| context.slot) else {
+        let (from, message) = (inbound.upstream(), inbound.message);
+        let slot = match self.invite_of(request) {
+            // Too late: there is nothing to cancel any more (RFC 3261 §9.2).
+            Some(KnownRequest::Answered(_, answered)) => {
+                let (target, tag) = (answered.target(), answered.to_tag());
+                self.env.log_passed(from, message, target, Some(200), out);
+                return reply::answer(inbound, 200, tag, &[], &mut self.env, out);
+            }
+            Some(KnownRequest::Live(context)) => Some(context.slot),
+            None => None,
+        };
+        let Some(slot) = slot else {
             if !ask_next(inbound, &mut self.env, out) {
                 let from = (inbound.origin.link, inbound.leg);
                 self.env.note_stray(from, inbound.now, out);
@@ -348,6 +369,12 @@ impl Core {
         let cseq = message.cseq();
         let cseq = cseq.map_err(|_| MessageReason::ResponseMalformed)?;
         let Some(context) = self.contexts.by_branch(branch.key) else {
+            // Of the time of the answer only a record of a call knows more than this.
+            let at = self.env.wheel.at(branch.key.slot);
+            if let Some(answered) = self.contexts.answered_by_branch(branch.key) {
+                let at = at.and_then(|at| at.checked_sub(T64)).unwrap_or(inbound.now);
+                return answered.on_response(inbound, (status, cseq), at, &mut self.env, out);
+            }
             // A 200 to this node's CANCEL often comes after the 487 that ended the branch, and an
             // answer to a BENOTIFY is to be ignored (MS-SIP §3.5.5.3).
             return match cseq.method == Method::Cancel || cseq.method.is_best_effort() {

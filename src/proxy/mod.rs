@@ -42,6 +42,7 @@
 //! | `inspection` | what an operator asks it for |
 
 mod admission;
+mod answered;
 mod asserted;
 mod binding;
 mod bindings;

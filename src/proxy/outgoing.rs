@@ -187,6 +187,33 @@ impl<'e> MessageWriter<'e> {
         (plan, recorded): (&ForwardPlan, Option<&RecordedToken>),
         out: &mut Vec<u8>,
     ) -> Result<(), MessageReason> {
+        // A client that does not know the extension must not see it (RFC 3327 §5.3).
+        let hides_path = plan.registers.is_some() && !plan.knows_path;
+        let of_plan = (plan.keep_alive, hides_path);
+        self.response_as(inbound, status, (of_plan, recorded), out)
+    }
+
+    /// A further 2xx to an INVITE whose plan is gone.
+    ///
+    /// # Errors
+    /// As [`Self::response`].
+    pub(crate) fn answer(
+        &self,
+        inbound: &InboundMessage<'_, '_>,
+        status: u16,
+        (keep_alive, recorded): (bool, Option<&RecordedToken>),
+        out: &mut Vec<u8>,
+    ) -> Result<(), MessageReason> {
+        self.response_as(inbound, status, ((keep_alive, false), recorded), out)
+    }
+
+    fn response_as(
+        &self,
+        inbound: &InboundMessage<'_, '_>,
+        status: u16,
+        ((keep_alive, hides_path), recorded): ((bool, bool), Option<&RecordedToken>),
+        out: &mut Vec<u8>,
+    ) -> Result<(), MessageReason> {
         let start = out.len();
         let message = inbound.message;
         let (strip, not_asserted) = asserted::not_asserted_in_response(inbound, self.env);
@@ -198,11 +225,10 @@ impl<'e> MessageWriter<'e> {
         edits.strip_all(Privacy::read(message).stripped(strip, &self.rules));
         self.choose_by_name(inbound.leg, &mut edits);
         not_asserted.drop_from(&mut edits);
-        // A client that does not know the extension must not see it (RFC 3327 §5.3).
-        if plan.registers.is_some() && !plan.knows_path {
+        if hides_path {
             edits.strip(HeaderName::Path);
         }
-        if plan.keep_alive && (200..300).contains(&status) {
+        if keep_alive && (200..300).contains(&status) {
             edits.insert_keep_alive(keep_alive::interval(&self.env.limits));
         }
         edits.write(out);

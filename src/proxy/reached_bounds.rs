@@ -1,6 +1,8 @@
-//! The bounds of this node that requests were refused for a moment ago: an event when that begins, one when it has ended.
+//! The bounds of this node that requests were refused for a moment ago: an event when
+//! that begins, one when it has ended.
 //!
-//! Each refusal has a line or a sum of its own; these two say from when to when a node was short of something.
+//! Each refusal has a line or a sum of its own; these two say from when to when a node
+//! was short of something.
 use super::interface::Actions;
 use crate::observe::Event;
 use crate::reason::MessageReason;
@@ -15,6 +17,7 @@ pub(crate) fn is_bound(reason: MessageReason) -> bool {
         MessageReason::TooManyTransactions,
         MessageReason::ClientBudget,
         MessageReason::TooManyInvites,
+        MessageReason::TooManyAnswered,
         MessageReason::CredentialsRefused,
         MessageReason::ConnectQueueFull,
         MessageReason::PeerCongested,
@@ -22,7 +25,8 @@ pub(crate) fn is_bound(reason: MessageReason) -> bool {
     .contains(&reason)
 }
 
-/// A bound that is reached. Whom it has hit stands in the events of the refusals; here it may be many at a time.
+/// A bound that is reached. Whom it has hit stands in the events of the refusals; here
+/// it may be many at a time.
 struct ReachedBound {
     reason: MessageReason,
     /// The last refusal for it.
@@ -37,7 +41,8 @@ pub(crate) struct ReachedBounds(Vec<ReachedBound>);
 impl ReachedBounds {
     /// Counts a refusal; returns whether it is the first for its bound.
     pub(crate) fn note(&mut self, reason: MessageReason, now: Instant) -> bool {
-        // Few bounds exist, so that a walk costs less than a hash; and it is paid by refusals only.
+        // Few bounds exist, so that a walk costs less than a hash; and it is paid by
+        // refusals only.
         if let Some(bound) = self.0.iter_mut().find(|bound| bound.reason == reason) {
             bound.last = now;
             bound.refused += 1;

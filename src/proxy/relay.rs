@@ -20,8 +20,8 @@ use super::leg::Leg;
 use super::outgoing::MessageWriter;
 use super::same_party;
 use super::transaction::{
-    ClientTransaction, InviteServer, NonInviteServer, ResponseEffect, ServerTransaction, T64,
-    TIMER_C, TransactionTimer,
+    ClientTransaction, NonInviteServer, ResponseEffect, ServerTransaction, T64, TIMER_C,
+    TransactionTimer,
 };
 use crate::reason::MessageReason;
 use crate::sip::{CSeq, HeaderName, Message, Method};
@@ -141,7 +141,7 @@ impl ResponseContext {
     fn is_repeated_in(&self, response: &Message<'_>, number: u32, env: &Environment) -> bool {
         let call_id = response.first(HeaderName::CallId);
         let is_dialog = || {
-            // From is written otherwise, or the request is gone.
+            // From is written otherwise.
             response.from().is_ok_and(|from| {
                 let call_id = call_id.unwrap_or_default();
                 dialog_hash(call_id, from.tag(), env) == self.dialog(env)
@@ -155,9 +155,6 @@ impl ResponseContext {
 
     /// Who asks, in which call.
     pub(super) fn dialog(&self, env: &Environment) -> u64 {
-        if self.request.is_empty() {
-            return self.dialog;
-        }
         let dialog = self.places.dialog(&self.request);
         dialog_hash(dialog.call_id, Some(dialog.from_tag), env)
     }
@@ -286,7 +283,10 @@ impl ResponseContext {
             let answer = (status, response.origin.number);
             self.log_relayed(answer, response.now, env, out);
             self.note_answer(response, status, env, out);
-            self.sent_final(start, status, response.now, env, out)
+            // What tells a repetition of it from others, should the INVITE come again.
+            let to = response.message.to();
+            let tag = to.ok().and_then(|to| to.tag()).unwrap_or_default();
+            self.sent_final(tag, status, response.now, env)
         } else {
             self.deadlines.trying = None;
             self.call.rings(response.now);
@@ -347,7 +347,7 @@ impl ResponseContext {
     /// §17.2.1, §17.2.2; RFC 6026 §7.1): gets the last response again, if there is one.
     pub(crate) fn on_repeat(&self, env: &mut Environment, out: &mut Actions) {
         let repeats = match self.server {
-            ServerTransaction::Invite(machine) => machine != InviteServer::Accepted,
+            ServerTransaction::Invite(_) => true,
             ServerTransaction::NonInvite(machine) => machine == NonInviteServer::Proceeding,
         };
         if repeats && !self.last_response.is_empty() {
@@ -359,14 +359,14 @@ impl ResponseContext {
 }
 
 /// Whether there is a Via below this node's. Nothing of it is read: the next hop may judge it.
-fn has_next_via(response: &Message<'_>) -> bool {
+pub(crate) fn has_next_via(response: &Message<'_>) -> bool {
     // Each line has a value, if only an empty one.
     let second = || response.values(HeaderName::Via).nth(1);
     response.repeated().has(HeaderName::Via) || second().is_some()
 }
 
 /// A hash of Call-ID and From tag.
-fn dialog_hash(call_id: &[u8], tag: Option<&[u8]>, env: &Environment) -> u64 {
+pub(crate) fn dialog_hash(call_id: &[u8], tag: Option<&[u8]>, env: &Environment) -> u64 {
     env.secrets.hash(|hasher| {
         hasher.write(call_id);
         // No Call-ID has a blank.

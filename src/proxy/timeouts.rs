@@ -77,9 +77,6 @@ impl ResponseContext {
             }
             // RFC 3261 §9.1: 64 × T1 after the CANCEL the branch counts as ended.
             TransactionTimer::Cancelled => self.answer(MessageReason::Cancelled, now, env, out),
-            // H: the ACK never came; L: nobody repeats the INVITE or its 2xx any more. Nothing is
-            // owed to anybody.
-            TransactionTimer::H | TransactionTimer::L => NextStep::Close,
         }
     }
 

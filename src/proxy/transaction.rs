@@ -42,14 +42,6 @@ impl InviteServer {
             (Self::Proceeding | Self::Completed | Self::Accepted, _) => None,
         }
     }
-    /// An ACK with the INVITE's branch. `true`: the transaction is confirmed and, Timer I being
-    /// zero, gone.
-    pub(crate) fn on_ack(self) -> bool {
-        match self {
-            Self::Completed => true,
-            Self::Proceeding | Self::Accepted => false,
-        }
-    }
 }
 
 /// Non-INVITE server transaction (RFC 3261 §17.2.2); Completed lasts zero (Timer J), so a final
@@ -185,7 +177,8 @@ impl ClientTransaction {
 }
 
 /// The timer that a context waits for besides the 100. A context has one at a time, since each
-/// state of its two machines waits for one thing.
+/// state of its two machines waits for one thing. H, L and M are those of an answered INVITE, which
+/// is no context any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TransactionTimer {
     /// INVITE client in Calling.
@@ -194,10 +187,6 @@ pub(crate) enum TransactionTimer {
     C,
     /// Non-INVITE client, over all branches (RFC 4320 §4.2).
     F,
-    /// INVITE server in Completed.
-    H,
-    /// INVITE server in Accepted, and with it M of the client.
-    L,
     /// 64 × T1 after a CANCEL was sent (RFC 3261 §9.1).
     Cancelled,
 }
@@ -246,11 +235,6 @@ mod tests {
         );
         assert_eq!(InviteServer::Accepted.on_response(180), None);
         assert_eq!(InviteServer::Accepted.on_response(486), None);
-        assert!(
-            InviteServer::Completed.on_ack()
-                && !InviteServer::Proceeding.on_ack()
-                && !InviteServer::Accepted.on_ack()
-        );
     }
 
     #[test]

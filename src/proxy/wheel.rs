@@ -149,6 +149,12 @@ impl Wheel {
         Some(entry)
     }
 
+    /// When this entry is due, up to a tick later.
+    pub(crate) fn at(&self, entry: u32) -> Option<Instant> {
+        let node = self.nodes.get(entry as usize).filter(|node| node.armed)?;
+        Some(self.epoch + TICK * u32::try_from(node.tick).unwrap_or(u32::MAX))
+    }
+
     /// When the next entry may be due; may be too early after a cancel, never too late.
     pub(crate) fn next(&self) -> Option<Instant> {
         let ticks = u32::try_from(self.earliest?).unwrap_or(u32::MAX);

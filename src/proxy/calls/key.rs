@@ -10,6 +10,9 @@ use std::hash::Hasher as _;
 pub(crate) struct CallKey(u64);
 
 impl CallKey {
+    /// Of no call.
+    pub(crate) const NONE: Self = Self(0);
+
     /// Of a request or response: `from` and `to` are the tags, empty where a program of RFC 2543 has none.
     pub(crate) fn of(secrets: &Secrets, call_id: &[u8], from: &[u8], to: &[u8]) -> Self {
         Self(secrets.hash(|hasher| {

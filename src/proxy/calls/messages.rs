@@ -6,6 +6,7 @@ use super::key::CallKey;
 use crate::observe::CallRecord;
 use crate::proxy::binding::BindingId;
 use crate::proxy::link_id::LinkId;
+use crate::sip::{HeaderName, Message};
 use std::time::{Duration, Instant};
 
 /// One shard tells another of a call.
@@ -60,4 +61,13 @@ pub(crate) struct HungUp {
     pub(crate) at: Instant,
     /// What it was answered.
     pub(crate) status: Option<u16>,
+}
+
+/// How long a session lasts without a refresh (RFC 4028 §4); `None`: as long as its sides like.
+pub(crate) fn session_of(message: &Message<'_>) -> Option<Duration> {
+    let value = message.first(HeaderName::SessionExpires)?;
+    // Parameters follow it: who refreshes is not looked at, since either does.
+    let digits = value.split(|b| !b.is_ascii_digit()).next()?;
+    let seconds = std::str::from_utf8(digits).ok()?.parse::<u32>().ok()?;
+    Some(Duration::from_secs(u64::from(seconds)))
 }

@@ -10,7 +10,7 @@ mod table;
 
 pub(crate) use key::{CallKey, tag_hash};
 pub use messages::CallMessage;
-pub(crate) use messages::{AnsweredCall, CallClient, CallNews, HungUp};
+pub(crate) use messages::{AnsweredCall, CallClient, CallNews, HungUp, session_of};
 pub(crate) use part::{Beginning, CallPart};
 pub(crate) use table::{CallRoom, CallTable};
 pub use table::{CallsOfClients, RunningCall};

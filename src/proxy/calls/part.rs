@@ -76,6 +76,11 @@ impl CallPart {
 }
 
 impl Beginning {
+    /// The first dialog that it has formed.
+    pub(crate) fn first(&self) -> Option<CallKey> {
+        self.answered.first().copied()
+    }
+
     /// Whether this dialog is one that it had not formed before.
     pub(crate) fn is_new(&mut self, key: CallKey) -> bool {
         let is_new = self.answered.len() < MOST_DIALOGS && !self.answered.contains(&key);

@@ -255,3 +255,66 @@ fn a_connection_has_so_many_calls_that_ring_and_a_bound_says_when_it_bites() {
         assert_eq!(bounds, [("too_many_invites", 2)]);
     }
 }
+
+#[test]
+fn what_is_answered_has_a_budget_of_its_own_and_is_refused_to_nobody_else() {
+    let mut topology = topology();
+    topology.limits.transactions = 1;
+    topology.limits.answered_per_client = 3 * crate::proxy::answered::COST;
+    for (status, waits) in [(200, true), (407, true), (407, false)] {
+        let mut w = World::with(topology.clone(), 1);
+        let (busy, other, home) = (w.client(), w.client(), w.peer(FE01));
+        let call = |w: &mut World, client, number: u32| {
+            let branch = format!("z9hG4bK{number}");
+            let invite = Request::of("INVITE").branch(&branch).cseq(number);
+            w.ask(client, invite);
+            let Some(got) = w.take(home) else {
+                let refusal = w.expect(client, "SIP/2.0 503");
+                assert_eq!(field(&refusal, "Retry-After"), Some("1"));
+                assert_eq!(w.reasons(), ["too_many_answered"]);
+                return false;
+            };
+            w.answers(home, &got, status);
+            if status == 407 {
+                w.expect(home, "ACK");
+            }
+            let answer = w.expect(client, &format!("SIP/2.0 {status}"));
+            if !waits {
+                let to = field(&answer, "To").unwrap();
+                let ack = Request::of("ACK").branch(&branch).cseq(number).to(to);
+                w.send(client, &ack.to_string());
+            }
+            true
+        };
+        // Refused INVITEs that are acknowledged leave nothing.
+        let passed = (1..=10).filter(|n| call(&mut w, busy, *n)).count();
+        assert_eq!(passed, if waits { 3 } else { 10 });
+        assert!(call(&mut w, other, 11));
+        w.events.clear();
+        // A BYE leaves nothing behind either, and passes.
+        w.ask(busy, Request::of("MESSAGE").branch("z9hG4bKm"));
+        let got = w.expect(home, "MESSAGE");
+        w.answers(home, &got, 200);
+        w.expect(busy, "SIP/2.0 200");
+        w.pass(Duration::from_secs(33));
+        w.all_freed();
+        assert!(call(&mut w, busy, 12));
+    }
+}
+
+#[test]
+fn a_challenge_that_was_lost_with_its_connection_is_asked_for_anew() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    for _ in 0..2 {
+        w.ask(client, Request::invite());
+        let got = w.expect(home, "INVITE");
+        w.answers_with(home, &got, 407, "Proxy-Authenticate: Digest nonce=\"n\"\n");
+        w.expect(home, "ACK");
+        let answer = w.expect(client, "SIP/2.0 407");
+        assert!(field(&answer, "Proxy-Authenticate").is_some());
+    }
+    w.all_but(1);
+    w.pass(Duration::from_secs(33));
+    w.all_freed();
+}

@@ -150,9 +150,16 @@ limits! {
     send_queue: bytes 1024 * 1024, (4 * KIB, 1024 * MIB), reload,
         "Bytes waiting for a socket before no new request goes there; at twice that it is closed.";
     transactions: count 200_000, SLOTS, reload,
-        "Transactions at a time in each shard; requests of dialogs may take an eighth more, BYE two.";
+        "Transactions at a time in each shard that have no final answer yet; requests of dialogs may take an eighth more, BYE two.";
     transactions_per_client: count 200, (1, 1_000_000), reload,
-        "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.";
+        "Transactions at a time from one client connection that have no final answer yet; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.";
+    // A call waits for half a minute after its answer: 16 MiB are 2,300 calls a second over one connection.
+    answered: bytes 512 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
+        "Memory of INVITEs in each shard that have their final answer and wait for an ACK or a further answer, 224 bytes each for 32 seconds at most; beyond that an INVITE is answered 503.";
+    answered_per_client: bytes 16 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
+        "The same of one client connection.";
+    answered_per_peer: bytes 256 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
+        "The same of each connection with a peer.";
     invites_per_client: count 1_000, (1, 1_000_000), reload,
         "INVITEs without a final answer at a time from one client connection; re-INVITEs may take an eighth more. More are answered 503.";
     failed_logins: count 10, (1, 1_000_000), reload,

@@ -97,6 +97,27 @@ pub(super) async fn a_client_has_a_budget_and_a_drained_pool_takes_nothing() {
     world.refused("too_many_invites").await;
     world
         .reload_with(|t| {
+            t.section("[limits]").raw("answered_per_client", "\"1KiB\"");
+        })
+        .await;
+    // Its INVITEs are refused one after the other, and it acknowledges none.
+    let bob = world.client("bob").await;
+    for _ in 0..5 {
+        let invite = bob.invite(BOB).send().await.unwrap();
+        let refuses = async {
+            let got = world.fe01.expect_where("bob's INVITE", |m| {
+                m.method() == Some("INVITE") && m.header("from").is_some_and(|f| f.contains("bob"))
+            });
+            world.fe01.reply(&got.await.unwrap(), 200).await.unwrap();
+        };
+        tokio::select! {
+            answer = bob.final_answer(&invite) => { answer.unwrap(); }
+            () = async { refuses.await; std::future::pending().await } => {}
+        }
+    }
+    world.refused("too_many_answered").await;
+    world
+        .reload_with(|t| {
             let members = ["fe01.contoso.test", "fe02.contoso.test"];
             t.section("[[pool]]").list("drain", &members);
         })

@@ -11,6 +11,7 @@ impl Core {
         let mut branches: HashMap<_, Vec<u32>> = HashMap::new();
         let mut waiting = 0;
         for context in self.contexts.all() {
+            assert!(context.pending(), "what is answered is a record");
             if context.pending() {
                 *in_flight.entry(context.upstream.link).or_insert(0) += 1;
                 match context.branch {
@@ -53,6 +54,7 @@ impl Core {
                 context.slot, context.server, context.branch, context.deadlines
             );
         }
+        assert_eq!(self.env.answered, 0, "an answered INVITE is left");
         for peer in self.env.links.all_peers() {
             assert!(
                 peer.waiting.is_empty(),
