@@ -197,7 +197,7 @@ fn write_end(end: &TraceEnd, out: &mut dyn Write) -> io::Result<()> {
     let why = match end.because.as_str() {
         "time" => "the time is over",
         "limit" => "that was the number asked for",
-        "stopping" => "the daemon ends or hands over",
+        because if because == DaemonReason::Stopping.code() => "the daemon ends or hands over",
         _ => "nobody read on",
     };
     write!(out, "{}; {why}", counted(lines, "message"))?;

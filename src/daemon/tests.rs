@@ -4,6 +4,7 @@ use super::control::{ReloadResult, ServedResult};
 use crate::observe::{Event, Log, MemoryLog};
 use crate::topology::Direction;
 use crate::trust::Generation;
+use sipward_lab::pki::LeafSpec;
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use sipward_lab::{Client, EdgeTarget, Server, ServerSpec, Transcript, trust_only};
 use std::sync::{Arc, Weak};
@@ -240,7 +241,8 @@ async fn a_staged_certificate_takes_over_at_its_time_without_a_reload() {
     let mut world = world().await;
     let address = world.daemon.addresses()[0].1;
     let old = world.site.edge.chain[0].clone();
-    let renewed = world.site.enterprise.server(EDGE).unwrap();
+    let spec = LeafSpec::edge(EDGE, HOME);
+    let renewed = world.site.enterprise.issue(&spec).unwrap();
     let new = renewed.chain[0].clone();
     world.site.issue("renewed", &renewed).unwrap();
     world

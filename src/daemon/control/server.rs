@@ -172,7 +172,7 @@ impl ControlServer {
             let record = tokio::select! {
                 biased;
                 () = self.end.cancelled() => {
-                    because = "stopping";
+                    because = DaemonReason::Stopping.code();
                     break;
                 }
                 () = &mut over => {

@@ -131,7 +131,11 @@ fn choose(name: &str) -> Result<ChosenField, String> {
     if beginning.is_none() && [HeaderName::Other, HeaderName::PrivateP].contains(&known) {
         // A slip in the name of a field that must not cross would let it cross.
         let hint = did_you_mean(name, FIELD_NAMES.iter().copied());
-        if !hint.is_empty() {
+        // Names of somebody's own (RFC 6648) are short and like nothing.
+        let is_own = name
+            .get(..2)
+            .is_some_and(|it| it.eq_ignore_ascii_case("x-"));
+        if !hint.is_empty() && !is_own {
             return refused(format!("is a field that nobody knows{hint}"));
         }
     }
@@ -205,6 +209,7 @@ mod tests {
         }
         for name in [
             "X-*",
+            "X-A",
             "X-Sipward-*",
             "Subject",
             "Server",

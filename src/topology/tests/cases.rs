@@ -164,7 +164,7 @@ pub(crate) const CASES: &[Case] = &[
     case(TopologyReason::DuplicateName, &[("[log]", "[boundary]\nhome = { strip_in = [\"Diversion\"], keep_in = [\"Diversion\"] }\n[log]")], "home =", "strip_in and keep_in \"Diversion\" is there twice"),
     case(TopologyReason::DuplicateName, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabrikam-ca\"]\nfields = { keep_out = [\"ms-*\", \"ms-*\"] }")], "fields", "keep_out \"ms-*\" is there twice"),
     case(TopologyReason::FieldNotPermitted, &[("[log]", "[boundary]\nclients = { strip_in = [\"Record-Route\"] }\n[log]")], "clients", "\"Record-Route\" is Record-Route, which a proxy or a parser needs"),
-    case(TopologyReason::FieldNotPermitted, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabrikam-ca\"]\nfields = { keep_out = [\"C*\"] }")], "fields", "\"C*\" is Call-ID"),
+    case(TopologyReason::FieldNotPermitted, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabrikam-ca\"]\nfields = { keep_out = [\"Ca*\"] }")], "fields", "\"Ca*\" is Call-ID"),
     case(TopologyReason::FieldNotPermitted, &[("[log]", "[boundary]\nhome = { user_agent = \"a\\r\\nX: y\" }\n[log]")], "home =", "cannot be the value of a header field"),
     case(TopologyReason::DuplicateName, &[("[log]", "[boundary]\nhome = { strip_in = [\"X-A\"], keep_in = [\"x-a\"] }\n[log]")], "home =", "strip_in and keep_in \"X-A\" is there twice"),
     case(TopologyReason::RevocationOff, &[("crls = [\"enterprise-ca.crl.pem\"]", "revocation = \"off\"")], "revocation = \"off\"", "revocation off"),
