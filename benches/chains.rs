@@ -227,7 +227,12 @@ impl Stage {
             .listeners()
             .first()
             .ok_or("no listener")?;
-        let inbound = || match decide_inbound(chain, listener, &self.generation, self.at) {
+        let inbound = || match decide_inbound(
+            &Presented::inbound(chain),
+            listener,
+            &self.generation,
+            self.at,
+        ) {
             Ok(admitted) => admitted.decision().reason.code(),
             Err(decision) => decision.reason.code(),
         };
@@ -236,7 +241,12 @@ impl Stage {
             inbound();
         })?;
         let explained = each(smoke, || {
-            let _ = explain_inbound(chain, listener, &self.generation, self.at);
+            let _ = explain_inbound(
+                &Presented::inbound(chain),
+                listener,
+                &self.generation,
+                self.at,
+            );
         })?;
         let presented = Presented::inbound(chain);
         let plain = explain(&presented, Direction::Inbound, &self.generation, self.at);

@@ -54,6 +54,9 @@ pub struct ExplainCommand {
         conflicts_with = "peer"
     )]
     pub listener: Option<String>,
+    /// Inbound: the identity that this node shows, which tells peers with one fqdn apart
+    #[arg(long, value_name = "NAME", requires = "certificate")]
+    pub identity: Option<String>,
     /// The time for which to decide (default: now)
     #[arg(long, value_name = "RFC3339", requires = "certificate")]
     pub time: Option<String>,
@@ -96,6 +99,9 @@ pub enum ExplainError {
     /// The named listener is not in the topology.
     #[error("--listener {0}: no [[listener]] of the topology has this name")]
     UnknownListener(String),
+    /// The named identity is not in the topology.
+    #[error("--identity {0}: no [[identity]] of the topology has this name")]
+    UnknownIdentity(String),
     /// The time cannot be read.
     #[error("--time {0}: write RFC 3339, 1970 or later, as 2026-11-24T12:00:00Z")]
     Time(String),
@@ -252,15 +258,26 @@ impl ExplainCommand {
             peer.ok_or_else(|| ExplainError::UnknownPeer(name.clone()))
         };
         let named = self.peer.as_ref().map(find).transpose()?;
+        // A name that is misspelt would just tell nothing apart, and look like an ambiguous certificate: so it is an error, as
+        // an unknown peer is.
+        let identity = self.identity.as_deref();
+        let identities = generation.topology().identities();
+        if let Some(name) = identity
+            && !identities.iter().any(|identity| identity.name == name)
+        {
+            return Err(ExplainError::UnknownIdentity(name.to_owned()));
+        }
         // A listener may treat a certificate as a client's, which `decide` alone does not know.
         if let Some(listener) = self.asked_listener(direction, generation.topology())? {
-            return Ok(explain_inbound(&chain, listener, &generation, at));
+            let presented = Presented::inbound(&chain).shown(identity);
+            return Ok(explain_inbound(&presented, listener, &generation, at));
         }
         // Inbound nobody is expected: the certificate itself shows which peer it is.
         let named = named.filter(|_| direction == Direction::Outbound);
         let presented = Presented {
             expected: named.as_ref().map(|(peer, _)| *peer),
             name: named.as_ref().and_then(|(_, name)| name.as_ref()),
+            identity,
             ..Presented::inbound(&chain)
         };
         Ok(explain(&presented, direction, &generation, at))

@@ -159,6 +159,7 @@ impl PlanEffects {
                 opened,
                 peer: Some(&live.peer),
                 name: name.as_ref(),
+                identity: live.identity.as_deref(),
                 chain: &chain,
                 shown: shown.as_ref().and_then(|chain| chain.first()),
             };
@@ -191,6 +192,7 @@ impl PlanEffects {
                 opened: Opened::Accepted(there(&clients.listener)),
                 peer: None,
                 name: None,
+                identity: None,
                 chain: &chain,
                 shown: None,
             };
@@ -290,7 +292,9 @@ fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Ch
     let direction = seen.then.direction();
     let name = covered(seen.then.dialled.as_deref());
     let presented = Presented::again(&chain, seen.then.peer.as_deref(), direction, new);
-    let presented = presented.under(name.as_ref());
+    let presented = presented
+        .under(name.as_ref())
+        .shown(seen.then.identity.as_deref());
     let decision = match decide(&presented, direction, new, at) {
         Ok(peer) => std::sync::Arc::clone(peer.decision()),
         Err(decision) => decision,

@@ -236,6 +236,18 @@ impl Connection {
         }
     }
 
+    /// The identity of this node that was shown to who came in with a certificate.
+    pub(super) fn identity(&self) -> Option<String> {
+        match &self.origin.borrow().identity {
+            RemoteIdentity::Peer(peer) => peer.decision().identity.clone(),
+            RemoteIdentity::Client => {
+                let client = self.client.borrow();
+                client.as_ref().and_then(|c| c.decision().identity.clone())
+            }
+            RemoteIdentity::OtherProcess => None,
+        }
+    }
+
     /// Whether nobody of the topology is there.
     pub(super) fn is_client(&self) -> bool {
         self.peer.is_none()

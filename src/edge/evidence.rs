@@ -17,6 +17,8 @@ pub struct Evidence<'a> {
     pub peer: Option<&'a str>,
     /// The name under which that was dialled, if its entry covers it.
     pub name: Option<&'a DnsName>,
+    /// The identity that was shown to who came in.
+    pub identity: Option<&'a str>,
     /// What the remote side presented.
     pub chain: &'a [CertificateDer<'a>],
     /// The leaf that this node has shown, if it dialled.
@@ -67,6 +69,7 @@ impl Evidence<'_> {
             expected,
             // An entry that covers it no more refuses it.
             name: self.name,
+            identity: self.identity,
             staple: None,
         };
         // By the current rules and at the current time: nothing of the old decision counts.
@@ -118,7 +121,8 @@ impl Evidence<'_> {
                 Reevaluation::Client(None)
             };
         }
-        match decide_inbound(self.chain, listener, generation, at) {
+        let presented = Presented::inbound(self.chain).shown(self.identity);
+        match decide_inbound(&presented, listener, generation, at) {
             Ok(Admitted::Client(client)) => Reevaluation::Client(Some(client)),
             // It was a client's, and would be a peer's now: the dialogs on it were a client's, with a client's rights.
             Ok(Admitted::Peer(peer)) => Reevaluation::Withdrawn(

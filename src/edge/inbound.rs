@@ -17,10 +17,12 @@ use super::priority::Priority;
 use super::proxy_header;
 use super::reading::Reader;
 use super::shard::Shard;
+use super::tls::Incoming;
 use crate::observe::{Event, HandshakeSides, PresentedChain};
 use crate::proxy::RemoteIdentity;
 use crate::reason::ConnectionReason;
 use crate::topology::Direction;
+use crate::trust::Presented;
 use rustls_pki_types::CertificateDer;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -144,11 +146,15 @@ impl Inbound {
             }
         };
         self.sni = hello.client_hello().server_name().map(str::to_owned);
-        // Known now and not at the end: a client that refuses the certificate never gets to the end.
-        self.shown = Some(listener.shown(self.sni.as_deref()));
         // A verifier for this handshake alone, which holds its verdict: one that several share would mix
         // them up.
-        let (config, verifier) = listener.handshake();
+        let Incoming {
+            config,
+            verifier,
+            shown,
+        } = listener.handshake(self.sni.as_deref());
+        // Known now and not at the end: a client that refuses the certificate never gets to the end.
+        self.shown = Some(Arc::clone(&shown));
         let mut handshake = pin!(hello.into_stream(config));
         // With the first turn its flight is on the way; what is left costs less, and waits for the remote side.
         let outcome = poll_fn(|context| {
@@ -197,7 +203,8 @@ impl Inbound {
             let listener = current.listener(self.arrival.listener);
             let listener =
                 listener.ok_or(HandshakeFailure::refused(ConnectionReason::ListenerRemoved))?;
-            InboundIdentity::decide(&chain, &listener.listener, current.generation())?
+            let presented = Presented::inbound(&chain).shown(Some(&shown.identity));
+            InboundIdentity::decide(&presented, &listener.listener, current.generation())?
         };
         Ok(Finished {
             local: tcp

@@ -59,15 +59,15 @@ impl InboundIdentity {
 
     /// Decides now: a reload during the handshake has made the verifier's decision one of an earlier generation.
     pub(super) fn decide(
-        chain: &[CertificateDer<'_>],
+        presented: &Presented<'_>,
         listener: &Listener,
         generation: &Arc<Generation>,
     ) -> Result<Self, HandshakeFailure> {
         // The same two cases as in a handshake that no reload has overtaken.
-        if chain.is_empty() {
+        if presented.chain.is_empty() {
             return Self::without_certificate(listener);
         }
-        let admitted = decide_inbound(chain, listener, generation, clock::unix())
+        let admitted = decide_inbound(presented, listener, generation, clock::unix())
             .map_err(HandshakeFailure::decided)?;
         Self::admitted(admitted, listener)
     }

@@ -24,6 +24,8 @@ pub struct PeerConnection {
     pub listener: Option<String>,
     /// The remote address.
     pub remote: SocketAddr,
+    /// The identity that was shown to it, if it came in.
+    pub identity: Option<String>,
     /// What the peer presented.
     pub chain: Vec<CertificateDer<'static>>,
     /// The leaf that this node has shown, if it dialled.
@@ -86,6 +88,7 @@ impl LiveConnections {
                 name: connection.covered_name().map(|name| name.to_string()),
                 listener,
                 remote: connection.remote(),
+                identity: connection.identity(),
                 chain: connection.chain.clone(),
                 shown: connection.shown.as_ref().map(|(_, leaf)| leaf.clone()),
             });

@@ -164,7 +164,13 @@ impl Shard {
         // Only dialled connections wait for a verdict, and those have a peer.
         let peer = connection.peer.as_deref().unwrap_or_default().to_owned();
         let name = connection.covered_name();
-        let sides = HandshakeSides::outbound(connection.remote(), &peer, name.as_ref());
+        let fqdn = self.with_topology(|topology| {
+            let listed = topology.peer_by_name(&peer)?;
+            Some(topology.peer(listed).fqdn.clone())
+        });
+        let sni = name.as_ref().or(fqdn.as_ref());
+        let sni = sni.map_or(peer.as_str(), DnsName::as_str);
+        let sides = HandshakeSides::outbound(connection.remote(), &peer, sni);
         let event = failure.event(sides, unconfirmed.shown);
         self.record(event);
         // As after any failed connect: a server that refuses the certificate is not dialled again at once.

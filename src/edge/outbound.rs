@@ -184,7 +184,8 @@ impl Shard {
             let Failed { failure, shown } = failed;
             // Kept in case this is the last address.
             last = failure.reason();
-            let sides = HandshakeSides::outbound(address, peer.name.as_str(), name);
+            let sni = name.unwrap_or(&peer.fqdn).as_str();
+            let sides = HandshakeSides::outbound(address, peer.name.as_str(), sni);
             let event = failure.event(sides, shown);
             if known == Some(last) {
                 self.shared.log.count(event.kind(), event.reason());
@@ -214,8 +215,9 @@ impl Shard {
         self.log_would_refuse(Direction::Outbound, address, dialled.identity.decision());
         let decision = Some(Arc::clone(dialled.identity.decision()));
         // Made now and perhaps logged later: the session is gone into the connection by then.
+        let sni = dialled.identity.name().unwrap_or(&peer.fqdn).as_str();
         let accepted = accepted_event(
-            HandshakeSides::outbound(address, peer.name.as_str(), dialled.identity.name()),
+            HandshakeSides::outbound(address, peer.name.as_str(), sni),
             number,
             &dialled.tls,
             decision,

@@ -11,7 +11,7 @@ use super::tls::TlsConfigs;
 use crate::observe::PresentedChain;
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
-use crate::topology::{Accept, Direction, DnsName, PeerRef};
+use crate::topology::{Direction, DnsName, PeerRef};
 use crate::trust::{Decision, Explanation, Generation, Presented, SeenChains, Verdict, explain};
 use rustls_pki_types::CertificateDer;
 use std::fmt::Write as _;
@@ -241,10 +241,8 @@ fn options(
 ) -> String {
     // By the names that a shard would use: the peer may check who asks.
     let topology = generation.topology();
-    let (node, peer) = (
-        topology.announced_name(Accept::peers),
-        name.unwrap_or(&topology.peer(peer).fqdn),
-    );
+    let peer = topology.peer(peer);
+    let (node, peer) = (topology.announced_to(peer), name.unwrap_or(&peer.fqdn));
     let mut bytes = [0; 16];
     // Without randomness the names are merely not unique: this connection carries one request.
     let _ = aws_lc_rs::rand::fill(&mut bytes);

@@ -65,12 +65,14 @@ impl Shard {
         // The listener is looked up anew: a reload may have changed or removed it.
         // It was proven under this one, and must be again.
         let name = connection.covered_name();
+        let identity = connection.identity();
         let evidence = Evidence {
             opened: connection
                 .opened
                 .map(|index| tls.listener(index).map(|l| &l.listener)),
             peer: connection.peer.as_deref(),
             name: name.as_ref(),
+            identity: identity.as_deref(),
             chain: &connection.chain,
             shown: connection.shown.as_ref().map(|(_, leaf)| leaf),
         };

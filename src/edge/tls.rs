@@ -55,6 +55,16 @@ struct OwnCertificate {
     shown: Arc<PresentedChain>,
 }
 
+/// What one handshake of a listener is made with.
+pub(super) struct Incoming {
+    /// With the verifier and the certificate in it.
+    pub(super) config: Arc<ServerConfig>,
+    /// It will hold the verdict.
+    pub(super) verifier: Arc<InboundVerifier>,
+    /// The chain that is shown.
+    pub(super) shown: Arc<PresentedChain>,
+}
+
 /// What it takes to dial a peer once.
 pub(super) struct Outgoing {
     /// With the verifier and the certificate below in it.
@@ -96,26 +106,30 @@ impl CertificateRequest {
 }
 
 impl ListenerTls {
-    /// What one handshake is made with: its configuration, and in it a verifier of its own, which will hold the verdict. A
+    /// What one handshake with a client that asks for this name is made with: its configuration, and in it the certificate that
+    /// is shown, and a verifier of its own, which will hold the verdict. A
     /// verifier that handshakes shared would mix up their verdicts, and rustls takes one only with a configuration.
-    pub(super) fn handshake(&self) -> (Arc<ServerConfig>, Arc<InboundVerifier>) {
-        let verifier = self.trust.verifier();
+    pub(super) fn handshake(&self, sni: Option<&str>) -> Incoming {
+        // Chosen once, so that trust judges by the identity that is really shown.
+        let certificate = self.resolver.certificate(sni);
+        let verifier = self
+            .trust
+            .verifier(Some(certificate.shown.identity.clone()));
         let mut config = self
             .builder
             .clone()
             .with_client_cert_verifier(Arc::clone(&verifier) as _)
-            .with_cert_resolver(Arc::clone(&self.resolver) as _);
+            .with_cert_resolver(Arc::new(certificate.clone()) as _);
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         // A resumed session passes no verifier: nothing resumes.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
-        (Arc::new(config), verifier)
-    }
-
-    /// The chain that is shown to who asks for this name.
-    pub(super) fn shown(&self, sni: Option<&str>) -> Arc<PresentedChain> {
-        Arc::clone(&self.resolver.certificate(sni).shown)
+        Incoming {
+            config: Arc::new(config),
+            verifier,
+            shown: Arc::clone(&certificate.shown),
+        }
     }
 }
 
@@ -365,9 +379,10 @@ fn sought(sni: &str) -> String {
     sni.strip_suffix('.').unwrap_or(sni).to_ascii_lowercase()
 }
 
-impl ResolvesServerCert for SniResolver {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.certificate(hello.server_name()).key))
+impl ResolvesServerCert for OwnCertificate {
+    /// Which it is was chosen when the client's hello had been read.
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.key))
     }
 }
 

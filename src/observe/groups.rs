@@ -3,7 +3,6 @@ use super::call_record::{DecisionId, Parties};
 use super::keys::KEYS;
 use super::value::{AsField, EventField, FieldGroup, Take};
 use crate::topology::Direction;
-use crate::topology::DnsName;
 use crate::trust::{Decision, MatchedKind, Verdict};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
@@ -91,14 +90,14 @@ impl HandshakeSides {
         self
     }
 
-    /// Of a handshake that this node began; it asks for the peer by its name, or by one that its entry covers.
-    pub fn outbound(remote: SocketAddr, peer: &str, name: Option<&DnsName>) -> Self {
+    /// Of a handshake that this node began with a peer; it asks for the name `sni`.
+    pub fn outbound(remote: SocketAddr, peer: &str, sni: &str) -> Self {
         Self {
             direction: Direction::Outbound,
             remote,
             listener: None,
             peer: Some(peer.to_owned()),
-            sni: Some(name.map_or(peer, DnsName::as_str).to_owned()),
+            sni: Some(sni.to_owned()),
             balancer: None,
         }
     }

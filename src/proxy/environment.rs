@@ -11,7 +11,7 @@ use super::calls::CallTable;
 use super::denied_users::DeniedUsers;
 use super::host_hash::host_hash;
 use super::identity::PartyTexts;
-use super::interface::{Action, Actions, AdvertisedNames, Origin};
+use super::interface::{Action, Actions, AdvertisedNames, Origin, is_sent_by};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{LinkState, QueuedMessage, SendIf};
@@ -31,7 +31,7 @@ use crate::observe::{
     CountedRequest, Event, EventKind, Parties, RequestOutcome, RequestTally, TrafficEnd,
 };
 use crate::reason::{ConnectionReason, MessageReason};
-use crate::sip::{Message, Method, StartLine};
+use crate::sip::{Message, Method, StartLine, Via};
 use crate::topology::{Boundary, FieldRules, FieldTrust, Limits, NamedFields};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -152,6 +152,25 @@ impl Environment {
         let aor = register.to().ok()?;
         let domain = host_hash(&aor.parse_uri().ok()?);
         Some(BoundClient { id, domain })
+    }
+
+    /// This node's name and port as a leg knows them.
+    pub(crate) fn sent_by(&self, leg: Leg) -> &str {
+        let Some(key) = leg.peer() else {
+            return &self.names.clients;
+        };
+        // Nothing is looked up where all peers know it by one name: that is what nearly every site has, and this is
+        // asked several times for each message.
+        let peer = self.tables.listing.advertises.then(|| self.links.peer(key));
+        let own = peer.flatten().and_then(|peer| peer.sent_by.as_deref());
+        own.unwrap_or(&self.names.peers)
+    }
+
+    /// Whether a Via is this node's, as it was sent to this leg (RFC 3261 §18.1.2).
+    pub(crate) fn has_sent(&self, via: &Via<'_>, leg: Leg) -> bool {
+        // A peer that a reload has removed, with its name for this node, still answers.
+        let of_peer = || self.links.peer(leg.peer()?)?.sent_by.as_deref();
+        self.names.is_sent_by(via) || of_peer().is_some_and(|own| is_sent_by(own, via))
     }
 
     /// The settings of the trust domain's boundary.

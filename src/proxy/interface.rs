@@ -74,21 +74,29 @@ impl AdvertisedNames {
     /// discarded).
     pub(crate) fn is_sent_by(&self, via: &Via<'_>) -> bool {
         let mut names = [&self.peers, &self.clients].into_iter();
-        names.any(|name| {
-            if via.sent_by.eq_ignore_ascii_case(name.as_bytes()) {
-                return true;
-            }
-            // A name, with a port unless that is the default one.
-            let host = without_port(name);
-            let port = name.get(host.len() + 1..).map_or(Ok(5061), str::parse);
-            let port = port.unwrap_or(5061);
-            via.host.is_name(host) && via.port.unwrap_or(5061) == port
-        })
+        names.any(|name| is_sent_by(name, via))
+    }
+
+    /// `name[:port]` of the listener that peers use, with another name.
+    pub(crate) fn as_known_by(&self, name: &DnsName) -> String {
+        let port = self.peers.get(self.for_peers().len()..).unwrap_or_default();
+        format!("{name}{port}")
     }
 }
 
+/// Whether a Via's sent-by is this name, with a port unless that is the default one.
+pub(crate) fn is_sent_by(name: &str, via: &Via<'_>) -> bool {
+    if via.sent_by.eq_ignore_ascii_case(name.as_bytes()) {
+        return true;
+    }
+    let host = without_port(name);
+    let port = name.get(host.len() + 1..).map_or(Ok(5061), str::parse);
+    let port = port.unwrap_or(5061);
+    via.host.is_name(host) && via.port.unwrap_or(5061) == port
+}
+
 /// These are host names: the only colon is that of the port.
-fn without_port(name: &str) -> &str {
+pub(crate) fn without_port(name: &str) -> &str {
     name.rsplit_once(':').map_or(name, |(host, _)| host)
 }
 

@@ -5,7 +5,7 @@
 //! up here and nowhere else.
 use super::fast_map::FastMap;
 use super::health::{HealthBoard, PeerHealth};
-use super::interface::{Actions, RemoteIdentity};
+use super::interface::{Actions, AdvertisedNames, RemoteIdentity};
 use super::leg::PeerKey;
 use crate::observe::Event;
 use crate::reason::HealthReason;
@@ -27,6 +27,8 @@ pub(crate) struct Listing {
     all: Vec<Arc<ListedPeer>>,
     /// Those that are pinged.
     pinged: Vec<Arc<ListedPeer>>,
+    /// Whether any peer knows this node by a name of its own.
+    pub(crate) advertises: bool,
     /// Whether any peer wants more than one connection.
     pub(crate) several: bool,
 }
@@ -59,6 +61,8 @@ pub(crate) struct ListedPeer {
     pub(crate) sips: bool,
     /// Whether the home side is hidden from it.
     pub(crate) hide_topology: bool,
+    /// What it knows this node by, with the port; `None`: as all peers do.
+    pub(crate) sent_by: Option<Arc<str>>,
     /// What is taken out of its anonymous requests; `None`: there may be none.
     pub(crate) anonymous: Option<HeaderSet>,
     /// The names that its entry covers; `None`: there are none.
@@ -112,6 +116,7 @@ impl ListedPeer {
             named: Arc::default(),
             sips: true,
             hide_topology: false,
+            sent_by: None,
             anonymous: None,
             covers: None,
             under: None,
@@ -241,7 +246,7 @@ impl ListedPeer {
 }
 
 impl Listing {
-    pub(crate) fn new(topology: &Topology, board: &HealthBoard) -> Self {
+    pub(crate) fn new(topology: &Topology, names: &AdvertisedNames, board: &HealthBoard) -> Self {
         let policies = policies(topology);
         let listed = topology.peer_refs().zip(policies);
         let all: Vec<Arc<ListedPeer>> = listed
@@ -262,6 +267,10 @@ impl Listing {
                     named: Arc::new(peer.boundary.named.clone()),
                     sips: peer.boundary.sips,
                     hide_topology: peer.boundary.hide_topology,
+                    sent_by: peer
+                        .advertise
+                        .as_ref()
+                        .map(|name| names.as_known_by(name).into()),
                     anonymous: peer.boundary.anonymous,
                     covers: (!peer.covers.is_empty())
                         .then(|| Arc::new(peer.covers.iter().collect())),
@@ -276,6 +285,7 @@ impl Listing {
         Self {
             by_key: by_key.collect(),
             pinged: pinged.cloned().collect(),
+            advertises: all.iter().any(|peer| peer.sent_by.is_some()),
             several: all.iter().any(|peer| peer.wanted > 1),
             all,
         }

@@ -5,6 +5,7 @@
 //! One host can be several things: the node's own name and a home domain (Teams), a peer and a
 //! domain that a pool serves. All of them stand in one entry of one table, so that a request asks
 //! once for each host that it names.
+use super::callers;
 use super::fast_map::FastMap;
 use super::leg::PeerKey;
 use crate::sip::Host;
@@ -20,10 +21,12 @@ pub(crate) struct Meaning {
     pub(crate) home: bool,
     /// A domain of a partner.
     listed: bool,
-    /// A domain that this pool serves: its position.
+    /// A domain that this pool serves: its position, that of the first where callers choose among several.
     pool: Option<usize>,
-    /// A peer.
+    /// A peer; of several with this FQDN the first.
     pub(crate) peer: Option<PeerKey>,
+    /// Several peers have this FQDN.
+    pub(crate) is_shared: bool,
 }
 
 /// What all below one name stands for.
@@ -51,7 +54,9 @@ impl Meanings {
         let mut this = Self::default();
         for peer in topology.peers() {
             let key = PeerKey::of(peer.name.as_str());
-            this.at(peer.fqdn.as_str()).peer = Some(key);
+            let meaning = this.at(peer.fqdn.as_str());
+            meaning.is_shared = meaning.peer.is_some();
+            meaning.peer.get_or_insert(key);
             if peer.kind != PeerKind::Federated {
                 continue;
             }
@@ -80,7 +85,7 @@ impl Meanings {
         for name in aliases.chain(topology.own_names().map(DnsName::as_str)) {
             this.at(name).own = true;
         }
-        for (position, pool) in topology.pools().iter().enumerate() {
+        for (position, pool) in callers::firsts(topology).zip(topology.pools()) {
             let mut below = false;
             for domain in &pool.domains {
                 let Some(name) = domain.below() else {
@@ -132,7 +137,7 @@ impl Meanings {
         self.whole.get(domain.as_str())?.pool
     }
 
-    /// The pool that serves the host: the one that names it, else the one of the nearest `*.` above
+    /// The pool that serves the host, of several with the same domains the first: the one that names it, else the one of the nearest `*.` above
     /// it. That is never for names of this node or home domains, and for a peer's name only if the
     /// peer is one of its members.
     pub(crate) fn pool(&self, host: &Host<'_>) -> Option<usize> {

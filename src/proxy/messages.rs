@@ -336,7 +336,7 @@ impl Core {
         }
         // The branch names shard and slot, so that a response needs no search, and another shard's
         // is handed over once.
-        let branch = own_branch(message, &self.env)?;
+        let branch = own_branch(inbound, &self.env)?;
         if branch.shard != self.env.shard {
             if branch.shard >= self.env.shards || inbound.origin.asked > 0 {
                 return Err(MessageReason::ResponseUnmatched);
@@ -389,7 +389,11 @@ impl Core {
 }
 
 /// RFC 3261 §18.1.2, §17.1.3: the topmost Via must be this node's and its branch one that it made.
-fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, MessageReason> {
+fn own_branch(
+    inbound: &InboundMessage<'_, '_>,
+    env: &Environment,
+) -> Result<Branch, MessageReason> {
+    let message = inbound.message;
     let first = message.first(HeaderName::Via);
     if let Some(branch) = first.and_then(|value| branch_as_written(value, env)) {
         return Ok(branch);
@@ -397,7 +401,7 @@ fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, Messag
     let via = message
         .top_via()
         .map_err(|_| MessageReason::ResponseForeignVia)?;
-    if !env.names.is_sent_by(&via) {
+    if !env.has_sent(&via, inbound.leg) {
         return Err(MessageReason::ResponseForeignVia);
     }
     via.branch

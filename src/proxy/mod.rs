@@ -50,6 +50,7 @@ mod branch;
 mod buffers;
 mod call_list;
 mod call_notes;
+mod callers;
 mod calls;
 mod cancellation;
 mod clients;

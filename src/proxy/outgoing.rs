@@ -277,7 +277,7 @@ impl<'e> MessageWriter<'e> {
 
     /// This node's name and port as the leg knows them.
     fn sent_by(&self) -> &'e str {
-        sent_by(self.leg, self.env)
+        self.env.sent_by(self.leg)
     }
 
     /// Peers may send their requests back on the same connection (RFC 5923 §8.1).
@@ -343,7 +343,7 @@ impl<'e> MessageWriter<'e> {
             (None, Some(over)) => tokens.dialog_over(legs, over, plan.to_host, call_id),
             (None, None) => tokens.dialog(legs, plan.to_host, call_id),
         };
-        let (upstream, downstream) = (sent_by(legs.0, self.env), sent_by(legs.1, self.env));
+        let (upstream, downstream) = (self.env.sent_by(legs.0), self.env.sent_by(legs.1));
         uris.push(route_uri(plan.sips, &token, upstream, b";lr"));
         if upstream != downstream {
             uris.push(route_uri(plan.sips, &token, downstream, b";lr"));
@@ -385,14 +385,6 @@ impl<'e> MessageWriter<'e> {
             Some(hiding) => hiding.hide(start, out),
             None => Ok(()),
         }
-    }
-}
-
-/// This node's name and port as a leg knows them.
-fn sent_by(leg: Leg, env: &Environment) -> &str {
-    match leg {
-        Leg::Peer(_) => &env.names.peers,
-        Leg::Client(_) | Leg::Binding(_) => &env.names.clients,
     }
 }
 

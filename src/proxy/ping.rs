@@ -18,7 +18,8 @@ use super::fast_map::FastMap;
 use super::health::PeerHealth;
 use super::inbound::InboundMessage;
 use super::interface::Actions;
-use super::leg::PeerKey;
+use super::interface::without_port;
+use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use super::links::LinkChoice;
 use super::reply::{ALLOW, tag_text};
@@ -189,6 +190,7 @@ impl Pings {
                 Some(kept) => Ping {
                     due: kept.due.min(now + policy.options_every),
                     policy,
+                    fqdn: Arc::clone(&peer.fqdn),
                     ..kept
                 },
                 None => Ping {
@@ -282,11 +284,12 @@ impl Pings {
         };
         let start = out.bytes.len();
         ping.health.note_ping();
+        let sent_by = env.sent_by(Leg::Peer(ping.key));
         let options = OptionsRequest {
             to: &ping.fqdn,
-            from: env.names.for_peers(),
+            from: without_port(sent_by),
             tag: &tag_text(awaits.nonce.rotate_left(32)),
-            sent_by: &env.names.peers,
+            sent_by,
             branch: &branch.to_text(),
             allow: ALLOW,
         };

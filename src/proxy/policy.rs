@@ -141,13 +141,16 @@ impl Question<'_, '_, '_> {
             (Sender::Home(own), None) => self.of_home_server(own),
             // A partner reaches users through the home servers, never a client directly.
             (Sender::Federated(_), Some(_)) => Err(MessageReason::TokenNotForOrigin),
-            (Sender::Federated(_), None) => {
+            (Sender::Federated(own), None) => {
                 self.check_route()?;
-                self.check_way_on()?;
+                self.check_way_on(own)?;
                 if request_uri.scheme == Scheme::Other {
                     return Err(MessageReason::UnsupportedScheme);
                 }
                 if self.routing.is_home(&request_uri.host) {
+                    if !self.is_sealed && !self.routing.reaches(own, &request_uri.host) {
+                        return Err(MessageReason::HomeDomainNotForPeer);
+                    }
                     let position = self.routing.pool(&request_uri.host);
                     return self.in_pool(position, &[]);
                 }
@@ -208,7 +211,8 @@ impl Question<'_, '_, '_> {
         // A name that a pool serves is that pool's, although a peer bears it too: its members are
         // equal, so that one of them stands in for another. A server's name that no pool serves
         // means that server alone.
-        let position = self.routing.pool(&self.target);
+        let from = &self.request.from_uri.host;
+        let position = self.routing.pool_for(&self.target, from)?;
         if position.is_some() {
             // Any of those that its certificate names may have sent it, unless it is known which;
             // where these are all, the one that it is taken for.
@@ -224,6 +228,8 @@ impl Question<'_, '_, '_> {
         match self.routing.peer(&self.target) {
             Some(key) if key == own => Err(MessageReason::NoRoute),
             Some(key) if self.routing.is_sibling(key) => Err(MessageReason::RouteNotPermitted),
+            // Which of them is meant a pool would say.
+            Some(_) if self.routing.is_shared(&self.target) => Err(MessageReason::NoPoolForCaller),
             Some(key) => listed(key, self.links),
             None if self.routed.next_route.is_some() => Err(MessageReason::RouteNotPermitted),
             None if self.routed.uri.scheme == Scheme::Other => {
@@ -285,7 +291,11 @@ impl Question<'_, '_, '_> {
     /// the only target of whoever gets it (RFC 3261 §16.5), and each Route value the next hop after the one before it: the
     /// home server, which knows the request as this node's, would bring it anywhere. A URI that was sealed for the partner
     /// is the home side's own.
-    fn check_way_on(&self) -> Result<(), MessageReason> {
+    fn check_way_on(&self, own: PeerKey) -> Result<(), MessageReason> {
+        let is_reached = |host: &Host<'_>| {
+            let is_domain = self.routing.is_home(host);
+            self.is_at_home(host) && (!is_domain || self.routing.reaches(own, host))
+        };
         let Routed {
             uri, strips_maddr, ..
         } = self.routed;
@@ -296,7 +306,7 @@ impl Question<'_, '_, '_> {
             let uri = route.parse_uri();
             let uri = uri.map_err(|_| MessageReason::MalformedRequest)?;
             let maddr = maddr_of(&uri)?.unwrap_or(uri.host);
-            leads_on |= !self.is_at_home(&uri.host) || !self.is_at_home(&maddr);
+            leads_on |= !is_reached(&uri.host) || !is_reached(&maddr);
         }
         match leads_on {
             true => Err(MessageReason::RouteNotPermitted),

@@ -3,6 +3,7 @@
 //!
 //! Only the topology is asked. Nothing that a message contains adds to these tables, so that a
 //! request can lead nowhere that the operator has not listed.
+use super::callers::Callers;
 use super::fast_map::FastMap;
 use super::hiding::Inside;
 use super::host_hash::host_hash;
@@ -12,8 +13,9 @@ use super::links::Links;
 use super::lookalikes::Lookalikes;
 use super::meaning::Meanings;
 use super::pool_order::RoutedPool;
+use crate::reason::MessageReason;
 use crate::sip::{Host, Uri};
-use crate::topology::{DialAddress, Domain, DomainSet, PeerKind, Topology};
+use crate::topology::{DialAddress, Domain, DomainList, DomainSet, PeerKind, Topology};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +43,9 @@ pub(crate) struct Routing {
     /// What the topology is hidden for.
     inside: Inside,
     lookalikes: Lookalikes,
+    callers: Callers,
+    /// The home domains that a partner reaches, where these are not all.
+    reached: FastMap<PeerKey, DomainList>,
 }
 
 impl Routing {
@@ -96,6 +101,16 @@ impl Routing {
             servers: servers(topology),
             inside: Inside::of(topology),
             lookalikes: Lookalikes::of(topology),
+            callers: Callers::of(topology),
+            reached: topology
+                .peers()
+                .iter()
+                .filter(|p| !p.to_domains.is_empty())
+                .map(|p| {
+                    let key = PeerKey::of(p.name.as_str());
+                    (key, p.to_domains.iter().collect())
+                })
+                .collect(),
         }
     }
 
@@ -223,6 +238,32 @@ impl Routing {
     /// The pool that serves this domain.
     pub(crate) fn pool(&self, host: &Host<'_>) -> Option<usize> {
         self.names.pool(host)
+    }
+
+    /// The pool that serves this domain for a caller of this host.
+    ///
+    /// # Errors
+    /// [`MessageReason::NoPoolForCaller`]: the pools that serve it serve others.
+    pub(crate) fn pool_for(
+        &self,
+        host: &Host<'_>,
+        from: &Host<'_>,
+    ) -> Result<Option<usize>, MessageReason> {
+        let first = self.pool(host);
+        first.map(|at| self.callers.choose(at, from)).transpose()
+    }
+
+    /// Whether several peers have this FQDN.
+    pub(crate) fn is_shared(&self, host: &Host<'_>) -> bool {
+        self.names.of(host).is_shared
+    }
+
+    /// Whether a partner reaches this home domain.
+    pub(crate) fn reaches(&self, peer: PeerKey, host: &Host<'_>) -> bool {
+        let mut buffer = [0; 253];
+        self.reached.get(&peer).is_none_or(|domains| {
+            Domain::of_host(host, &mut buffer).is_some_and(|name| domains.has(name))
+        })
     }
 
     /// The pool that serves this domain, if it is a home domain.

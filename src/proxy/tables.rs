@@ -27,7 +27,7 @@ impl Tables {
         let topology = generation.topology();
         Arc::new(Self {
             routing: Routing::new(topology, names),
-            listing: Arc::new(Listing::new(topology, health)),
+            listing: Arc::new(Listing::new(topology, names, health)),
             generation,
         })
     }

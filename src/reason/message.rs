@@ -80,6 +80,14 @@ reasons! {
         NotHomeDomain "not_home_domain" (status 403 "domain not served")
             check: "the Request-URI's domain against node.domains",
             remedy: "partners reach home domains only: check node.domains. A home server that registers with a partner needs a Contact in a home domain",
+        /// a partner asked for a home domain that its entry does not let it reach
+        HomeDomainNotForPeer "home_domain_not_for_peer" (status 403 "domain not served")
+            check: "the Request-URI's domain against `to_domains` of the [[peer]]",
+            remedy: "have the partner call the domains of its own tenant, or add the domain to `to_domains`",
+        /// several entries or pools have what a home server asked for, and none of them is for the domain in From
+        NoPoolForCaller "no_pool_for_caller" (status 403 "no route for this caller")
+            check: "From's domain in the home server's trace, against `from_domains` of the pools that serve the Request-URI's domain",
+            remedy: "have the home server write its tenant's domain into From, or add the domain to `from_domains` of one pool",
         /// no pool, peer or client connection serves the request's next hop
         NoRoute "no_route" (status 404 "no route")
             check: "the Request-URI's domain against the domains that sipward check FILE lists with their pools",

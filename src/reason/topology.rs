@@ -90,7 +90,7 @@ reasons! {
         /// no identity of the listener has the node's FQDN in its certificate
         IdentityWithoutFqdn "identity_without_fqdn"
             remedy: "have the certificate issued with the FQDN as dNSName",
-        /// no identity of the listener has the name in its certificate by which the node is announced there
+        /// no identity that is shown has the name in its certificate by which the node is announced there
         IdentityWithoutAdvertise "identity_without_advertise"
             remedy: "have the certificate issued with the name as dNSName, or correct `advertise`",
         /// the listener accepts no clients, but says what their certificates mean
@@ -110,7 +110,13 @@ reasons! {
             remedy: "give it a `name` that is nobody's fqdn",
         /// several peers have one fqdn, and nothing tells them apart
         FqdnShared "fqdn_shared"
-            remedy: "write one [[peer]] for it",
+            remedy: "write one [[peer]] for it, or, for several tenants of a partner, give each an `identity` and an `advertise` of its own",
+        /// a key that tells tenants of a partner apart stands at a home server or at a pool of home servers
+        TenantKeyUnfit "tenant_key_unfit"
+            remedy: "remove the key; it is for partners",
+        /// the members of a pool know this node by different names
+        PoolMixedTenants "pool_mixed_tenants"
+            remedy: "make a pool for each tenant, with the callers' domains in `from_domains`",
         /// there are siblings, but no file of token keys that they could share
         SiblingWithoutKeys "sibling_without_keys"
             remedy: "name a `key_file` in [tokens], the same on all nodes",

@@ -2,9 +2,9 @@
 //! that works now. Key by key of the file; what cannot be known from a file (another address, other name servers, another
 //! strategy) is no fact here.
 use super::{
-    ClientCertificates, FieldRules, FieldTrust, Limits, NamePolicy, NamedFields, Peer, PeerKind,
-    PurposePolicy, Revocation, RevocationScope, Stage, Topology, TrustSet, Window, show_duration,
-    show_moment,
+    ClientCertificates, Domain, FieldRules, FieldTrust, Limits, NamePolicy, NamedFields, Peer,
+    PeerKind, PurposePolicy, Revocation, RevocationScope, Stage, Topology, TrustSet, Window,
+    show_duration, show_moment,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -314,6 +314,13 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
         facts.grant(format!("goes on with dialogs as {name}"));
     }
     facts.grant_if(peer.assert_identity, "is believed what it asserts");
+    if let Some(name) = &peer.advertise {
+        facts.grant(format!("knows this node as {name}"));
+    }
+    if !peer.to_domains.is_empty() {
+        let domains: Vec<&str> = peer.to_domains.iter().map(Domain::as_str).collect();
+        facts.demand(format!("it reaches no domain but {}", domains.join(", ")));
+    }
     // What is usual is no fact: there may be very many peers.
     if !peer.boundary.sips {
         facts.demand("it takes no sips URIs");

@@ -293,6 +293,8 @@ pub struct Expectation {
     pub peer: Option<PeerRef>,
     /// The name of its `covers` under which it is dialled, if that is another than its own.
     pub name: Option<DnsName>,
+    /// Inbound: the identity that this node shows; `None`: nothing is known of it.
+    pub identity: Option<IdentityRef>,
     /// The certificate chain to judge.
     pub chain: Vec<CertificateDer<'static>>,
     /// The file it came from.

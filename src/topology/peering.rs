@@ -120,6 +120,10 @@ pub struct Peer {
     pub assert_identity: bool,
     /// The identity that is shown to it.
     pub identity: IdentityRef,
+    /// What it knows this node by, if that is not what all peers do.
+    pub advertise: Option<DnsName>,
+    /// The home domains that its requests reach; empty: all.
+    pub to_domains: Vec<Domain>,
     /// How its addresses are found when it has none here.
     pub dns: Lookup,
     /// Further names under which it is dialled, for requests of its dialogs.
@@ -159,6 +163,8 @@ impl Peer {
             purpose: PurposePolicy::ServerOrClient,
             assert_identity: false,
             identity,
+            advertise: None,
+            to_domains: Vec::new(),
             dns: Lookup::Sip,
             covers: Vec::new(),
             keepalive: None,
@@ -231,6 +237,17 @@ impl Peer {
             boundary,
             trust: sorted(&self.trust),
             domains: sorted(&self.domains),
+            advertise: self.advertise.clone(),
+            to_domains: sorted(&self.to_domains),
+        }
+    }
+
+    /// The same whichever tenant of its partner it is for: what its servers are held to.
+    pub(crate) fn partner_terms(&self) -> PeerTerms {
+        PeerTerms {
+            advertise: None,
+            to_domains: Vec::new(),
+            ..self.terms()
         }
     }
 
@@ -272,6 +289,9 @@ pub(crate) struct PeerTerms {
     boundary: PeerBoundary,
     trust: Vec<TrustRef>,
     domains: Vec<Domain>,
+    /// Calls of one tenant never go on with the entry of another.
+    advertise: Option<DnsName>,
+    to_domains: Vec<Domain>,
 }
 
 /// `[[pool]]`: peers that serve the same domains.
@@ -281,6 +301,8 @@ pub struct Pool {
     pub name: String,
     /// The domains routed to it.
     pub domains: Vec<Domain>,
+    /// The home domains whose callers it serves; empty: anybody's.
+    pub from_domains: Vec<Domain>,
     /// The members with their weight, in the file's order; never empty.
     pub peers: Vec<(PeerRef, u16)>,
     /// How members are ordered for a request.

@@ -18,6 +18,12 @@ impl Topology {
         self.shown_at(r, at).unwrap_or(r)
     }
 
+    /// Whether what is shown where `r` is named may be the identity of this name.
+    pub(crate) fn shows(&self, r: IdentityRef, name: &str) -> bool {
+        let mut names = self.succession(r).map(|other| &self.identity(other).name);
+        names.any(|shown| shown == name)
+    }
+
     pub(super) fn shown_at(&self, r: IdentityRef, at: UnixTime) -> Option<IdentityRef> {
         self.succession(r)
             .find(|other| self.identity(*other).window.is_open(at))

@@ -34,7 +34,7 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// The same trust sets with other peers, and nothing that the trust decision does not read.
+    /// The same trust sets and identities with other peers, and nothing that the trust decision does not read.
     ///
     /// For questions such as "what would `decide` answer if this entry were stricter", where whole
     /// peers are exchanged and nothing else matters.
@@ -43,7 +43,7 @@ impl Topology {
             id: self.id,
             path: self.path.clone(),
             node: self.node.clone(),
-            identities: Vec::new(),
+            identities: self.identities.clone(),
             trusts: self.trusts.clone(),
             listeners: Vec::new(),
             peers,
@@ -78,7 +78,8 @@ impl Topology {
     pub fn own_names(&self) -> impl Iterator<Item = &DnsName> {
         let advertised = self.listeners.iter().filter_map(|l| l.advertise.as_ref());
         let node = std::iter::once(&self.node.fqdn).chain(&self.node.advertise);
-        node.chain(advertised)
+        let to_peers = self.peers.iter().filter_map(|p| p.advertise.as_ref());
+        node.chain(advertised).chain(to_peers)
     }
     /// The listener whose name and port are announced to those that `serves` names: the first that serves them, else the
     /// first of all.
@@ -92,6 +93,11 @@ impl Topology {
         let listener = self.announced(serves);
         let own = listener.and_then(|listener| listener.advertise.as_ref());
         own.unwrap_or(self.node.advertised())
+    }
+    /// The name that is announced to this peer.
+    pub fn announced_to<'t>(&'t self, peer: &'t Peer) -> &'t DnsName {
+        let own = peer.advertise.as_ref();
+        own.unwrap_or_else(|| self.announced_name(Accept::peers))
     }
     /// The node's certificates.
     pub fn identities(&self) -> &[Identity] {

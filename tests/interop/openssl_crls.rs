@@ -134,6 +134,7 @@ fn reason(generation: &Generation, leaf: &Path) -> &'static str {
         chain: &chain,
         expected: None,
         name: None,
+        identity: None,
         staple: None,
     };
     match decide(&presented, Direction::Inbound, generation, UnixTime::now()) {

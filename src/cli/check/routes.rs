@@ -17,7 +17,10 @@ pub(super) fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()
     let width = width.unwrap_or(0);
     let home: HashSet<&Domain> = topology.node().domains.iter().collect();
     for pool in topology.pools() {
-        let members = members(topology, pool);
+        let mut members = members(topology, pool);
+        if let Some(callers) = any(&pool.from_domains) {
+            members.push_str(&format!("; for callers of {callers}"));
+        }
         // Every domain has a line of its own: operators search for a domain, not for a pool.
         for domain in &pool.domains {
             let home = home.contains(domain);

@@ -46,11 +46,11 @@ fn explained(daemon: &Daemon, decision: &str) -> Option<ExplainedDecision> {
     let generation = daemon.generation();
     // By the listener as it is now: its rule may have changed since.
     let listener = seen.listener_in(generation.topology());
+    let presented = seen.presented_to(&generation);
     // What a client presented is decided by its listener's rule, what a peer presented by the topology's entry for it.
     let now = match listener {
-        Some(listener) => explain_inbound(&seen.chain, listener, &generation, UnixTime::now()),
+        Some(listener) => explain_inbound(&presented, listener, &generation, UnixTime::now()),
         None => {
-            let presented = seen.presented_to(&generation);
             let direction = seen.decision.direction;
             explain(&presented, direction, &generation, UnixTime::now())
         }

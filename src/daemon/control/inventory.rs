@@ -32,6 +32,9 @@ pub struct LivePeer {
     pub listener: Option<String>,
     /// The remote address.
     pub remote: SocketAddr,
+    /// The identity that was shown to it, if it came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// What the peer presented: an index into [`Inventory::chains`].
     pub chain: usize,
     /// What this node has shown, if it dialled: an index too.
@@ -98,6 +101,7 @@ impl Inventory {
             name: connection.name,
             listener: connection.listener,
             remote: connection.remote,
+            identity: connection.identity,
             chain: chains.number(&connection.chain),
             shown: connection.shown.map(|leaf| chains.number(&[leaf])),
         });
@@ -177,6 +181,7 @@ impl Inventory {
                     .dialled
                     .as_deref()
                     .and_then(|name| DnsName::parse(name).ok()),
+                identity: seen.then.identity.as_deref(),
                 direction: seen.then.direction(),
                 chain: self.chain(seen.chain).into(),
             })

@@ -1,5 +1,5 @@
 //! An outline of a topology: what it routes and grants, and what of it only a restart changes, small enough to be compared with another's.
-use crate::topology::{Grants, PeerRef, RestartSettings, Topology};
+use crate::topology::{Domain, Grants, PeerRef, RestartSettings, Topology};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
@@ -45,7 +45,14 @@ impl Outline {
                     pool: pool.name.clone(),
                     targets: targets.clone(),
                 };
-                routes.insert(domain.to_string(), route);
+                // Pools may share a domain and differ in whom they serve: each of them is a route of its own, so that a plan
+                // tells of the tenant whose route changes.
+                let callers: Vec<&str> = pool.from_domains.iter().map(Domain::as_str).collect();
+                let domain = match callers.as_slice() {
+                    [] => domain.to_string(),
+                    callers => format!("{domain} for callers of {}", callers.join(", ")),
+                };
+                routes.insert(domain, route);
             }
         }
         Self {

@@ -17,6 +17,9 @@ pub struct PastDecision {
     /// The name under which that was dialled, if its entry covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialled: Option<String>,
+    /// Inbound: the identity that this node showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// `inbound` or `outbound`.
     pub direction: String,
     /// The generation that decided.
@@ -49,6 +52,7 @@ impl From<&SeenChain> for PastDecision {
             reason: decision.reason.code().to_owned(),
             peer: decision.peer_name.clone(),
             dialled: decision.dialled.as_ref().map(ToString::to_string),
+            identity: decision.identity.clone(),
             direction: decision.direction.word().to_owned(),
             generation: decision.generation,
             first: seen.first,

@@ -73,7 +73,7 @@ fn aborted(reason: ConnectionReason) -> Event {
 
 fn dialled(peer: &str) -> Event {
     Event::HandshakeAborted {
-        sides: HandshakeSides::outbound(client(5061), peer, None),
+        sides: HandshakeSides::outbound(client(5061), peer, peer),
         reason: ConnectionReason::Timeout.into(),
         detail: None,
     }

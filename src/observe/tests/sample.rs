@@ -177,6 +177,7 @@ impl Sample for Decision {
                 Verdict::Refuse
             },
             dialled: None,
+            identity: None,
             detail: None,
             cause: None,
             reason: if full {

@@ -399,7 +399,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         match (uri.scheme, rule) {
             (Scheme::Sip | Scheme::Sips, HideRule::AllButPublic | HideRule::AllButOwn) => {
                 let is_known = match rule {
-                    HideRule::AllButOwn => self.hiding.routing.is_own_name(&uri.host),
+                    HideRule::AllButOwn => self.hiding.is_face(&uri.host),
                     HideRule::AllButPublic | HideRule::Home | HideRule::Server => {
                         self.hiding.is_public(&uri.host)
                     }

@@ -1,7 +1,8 @@
 //! One peer from which the topology is hidden, and the tokens that it gets instead.
 use super::seal::{SealedKind, open_token};
 use crate::proxy::environment::Environment;
-use crate::proxy::leg::PeerKey;
+use crate::proxy::interface::without_port;
+use crate::proxy::leg::{Leg, PeerKey};
 use crate::proxy::routing::Routing;
 use crate::proxy::token::TokenBox;
 use crate::reason::MessageReason;
@@ -24,6 +25,8 @@ pub(crate) struct Hiding<'c> {
     pub(crate) peer: PeerKey,
     /// This node's name and port as that peer knows them.
     pub(crate) sent_by: &'c str,
+    /// Whether other peers know it by other names, which are no business of this one.
+    pub(crate) has_many_names: bool,
 }
 
 impl<'c> Hiding<'c> {
@@ -34,8 +37,18 @@ impl<'c> Hiding<'c> {
             tokens: &env.tokens,
             routing: env.routing(),
             peer,
-            sent_by: &env.names.peers,
+            sent_by: env.sent_by(Leg::Peer(peer)),
+            has_many_names: env.tables.listing.advertises,
         })
+    }
+
+    /// Whether the peer finds this node by this host. Any other name of this node is as good as none for a partner that
+    /// knows its customers by that name alone.
+    pub(super) fn is_face(&self, host: &Host<'_>) -> bool {
+        match self.has_many_names {
+            true => host.is_name(without_port(self.sent_by)),
+            false => self.routing.is_own_name(host),
+        }
     }
 
     /// Whether the peer knows this host anyway: it names this node or a home domain.

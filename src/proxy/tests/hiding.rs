@@ -292,6 +292,7 @@ fn a_forged_token_is_refused_and_another_peers_serves_nobody() {
         routing: &routing,
         peer: PeerKey::of(peer),
         sent_by: NODE,
+        has_many_names: false,
     };
     let bytes = wire(&home_invite());
     let mut hidden = bytes.clone();
@@ -397,7 +398,7 @@ proptest! {
             tokens(&[(1, old_key)], [0; 32]),
             tokens(&[(2, new_key), (1, old_key)], [0; 32]),
         );
-        let of = |tokens| Hiding { tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE };
+        let of = |tokens| Hiding { tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE, has_many_names: false };
         let mut hidden = original.clone();
         of(&one).hide(0, &mut hidden).unwrap();
 

@@ -135,6 +135,7 @@ fn an_attended_transfer_stays_attended_both_ways() {
         routing: &routing,
         peer: PeerKey::of(PARTNER),
         sent_by: NODE,
+        has_many_names: false,
     };
     let refer = |field: &str| {
         wire(&format!(
@@ -413,6 +414,7 @@ fn what_cannot_be_read_is_not_sent() {
         routing: &routing,
         peer: PeerKey::of(PARTNER),
         sent_by: NODE,
+        has_many_names: false,
     };
     for broken in [
         &b"INVITE sip:x@y SIP/2.0\r\nContact: <sip:a@10.0.0.99>\r\n"[..],
@@ -510,7 +512,7 @@ proptest! {
     ) {
         let tokens = tokens(&[], [7; 32]);
         let routing = routing();
-        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE };
+        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE, has_many_names: false };
         let mut text: Vec<u8> = lines.concat().into_bytes();
         for (place, kind, octet) in changes {
             let place = place.index(text.len());
@@ -560,7 +562,7 @@ proptest! {
         let uri = format!("sip:{user}@{host}{port}{}", join(&params));
         let tokens = tokens(&[], [7; 32]);
         let routing = routing();
-        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE };
+        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE, has_many_names: false };
         let with = |field: &str, value: &str| wire(&format!("REFER sip:x@p.test SIP/2.0\nVia: SIP/2.0/TLS {NODE};branch=z9hG4bK1\n{field}: <{value}>\nFrom: <sip:a@b>;tag=1\nTo: <sip:a@c>\nCall-ID: c\nCSeq: 1 REFER\n"));
         for field in ["Contact", "Refer-To"] {
             let mut hidden = with(field, &uri);

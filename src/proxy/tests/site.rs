@@ -75,6 +75,7 @@ fn pool(called: &str, peers: Vec<(PeerRef, u16)>) -> Pool {
     Pool {
         name: called.to_owned(),
         domains: vec![domain(called)],
+        from_domains: Vec::new(),
         peers,
         strategy: Strategy::Ordered,
         health: None,

@@ -150,6 +150,7 @@ impl World {
             chain,
             expected: None,
             name: None,
+            identity: None,
             staple: None,
         };
         decide(
@@ -218,6 +219,7 @@ impl World {
             chain: pki().chains.get(fqdn).unwrap(),
             expected: self.generation.topology().peer_by_name(fqdn),
             name: None,
+            identity: None,
             staple: None,
         };
         let (way, at) = (Direction::Outbound, UnixTime::now());

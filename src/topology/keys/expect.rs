@@ -30,6 +30,8 @@ keys! {
             "The reason code that the decision must have.";
         peer: Option<Text> = optional("any"), TEXT, reload,
             "The peer that is dialled (outbound; a name that its `covers` has too), or for which the chain must be accepted (inbound).";
+        identity: Option<Text> = optional("unknown"), TEXT, reload,
+            "Inbound: the identity that this node shows in the handshake, where that tells which of several peers with one `fqdn` it is.";
         at: Option<UnixTime> = optional("when it runs"), TIME, reload,
             "The time for which to decide; without it an expectation about a certificate fails when that certificate ends.";
     }

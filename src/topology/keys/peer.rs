@@ -23,7 +23,8 @@ keys! {
              unique over peers and siblings."
             => Compare::Elsewhere;
         fqdn: Option<Text> = required, TEXT, reload,
-            "The name that its certificate must carry, in both directions."
+            "The name that its certificate must carry, in both directions. Several federated entries may have one, each with a `name`, an \
+             `identity` and an `advertise` of its own ([below](#several-tenants))."
             => Compare::Value(|_, peer| ShownValue::text(&peer.fqdn));
         kind: Option<PeerKind> = required, ValueType::Word(PeerKind::OF_PEERS), reload,
             "`\"home\"`: a server of the home side. `\"federated\"`: a partner's."
@@ -81,6 +82,13 @@ keys! {
         identity: Option<Text> = optional("the first identity"), TEXT, reload,
             "The identity to show when connecting to it."
             => Compare::Value(|topology, peer| ShownValue::text(&topology.identity(peer.identity).name));
+        advertise: Option<Text> = optional("as all peers"), TEXT, reload,
+            "Federated: the name by which this peer knows this node, in Via, Record-Route, hidden Contacts and pings, and by which it \
+             calls it. Its `identity` must carry it, and a listener for peers show that."
+            => Compare::Value(|_, peer| ShownValue::list(&peer.advertise));
+        to_domains: Vec<Text> = optional("all home domains"), SOME_TEXTS, reload,
+            "Federated: the home domains that its requests reach."
+            => Compare::Value(|_, peer| ShownValue::list(&peer.to_domains));
         not_before: Option<Spanned<UnixTime>> = optional("always"), TIME, reload,
             "When the entry begins to count; before, it counts as absent (`peer_not_yet_active`)."
             => Compare::Value(|_, peer| bound(peer.window.not_before));

@@ -19,9 +19,12 @@ keys! {
         // Each domain of a pool is routed there; which of them may stand here depends on the members'
         // kind.
         domains: Option<Vec<Text>> = required, SOME_TEXTS, reload,
-            "The domains that are routed to it; each to one pool only. A peer's name may be one of them: what is for that name is \
+            "The domains that are routed to it; each to one pool only, or to several that differ in `from_domains`. A peer's name may be one of them: what is for that name is \
              then the pool's, so that another member stands in. With `*.` that holds for the names of its members."
             => Compare::Value(|_, pool| ShownValue::list(&pool.domains));
+        from_domains: Vec<Text> = optional("anybody's"), SOME_TEXTS, reload,
+            "Federated: the home domains whose callers, by From, it serves. Pools that differ in them may serve the same `domains`."
+            => Compare::Value(|_, pool| ShownValue::list(&pool.from_domains));
         peers: Option<Vec<Text>> = required, SOME_TEXTS, reload,
             "Its members, by their names; all home, or all federated."
             => Compare::Value(|topology, pool| ShownValue::List(members(topology, pool)));

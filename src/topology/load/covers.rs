@@ -54,7 +54,7 @@ pub(super) fn check(peers: &[Option<Peer>], loading: &mut Loading<'_, '_>) {
     let mut owners: HashMap<&str, (&Peer, PeerTerms)> = HashMap::new();
     for (peer, name) in covering() {
         let owner = owners.entry(name.as_str());
-        owner.or_insert_with(|| (peer, peer.terms()));
+        owner.or_insert_with(|| (peer, peer.partner_terms()));
     }
     if owners.is_empty() {
         return;
@@ -67,7 +67,7 @@ pub(super) fn check(peers: &[Option<Peer>], loading: &mut Loading<'_, '_>) {
         for meant in std::iter::once(name.to_owned()).chain(stars) {
             if let Some((owner, terms)) = owners.get(&*meant)
                 && owner.name != peer.name
-                && peer.terms() != *terms
+                && peer.partner_terms() != *terms
             {
                 conflicts.push((owner, peer, name));
                 break;

@@ -3,7 +3,7 @@ use super::identity::chain;
 use super::loading::Loading;
 use super::section_names::SectionNames;
 use crate::topology::keys::expect::{ExpectedVerdict, RawExpect};
-use crate::topology::{Direction, DnsName, Expectation, Peer};
+use crate::topology::{Direction, DnsName, Expectation, IdentityRef, Peer};
 
 /// Resolves one expectation; `None` when something of it is missing or broken, which is then reported.
 ///
@@ -12,7 +12,7 @@ use crate::topology::{Direction, DnsName, Expectation, Peer};
 pub(super) fn load(
     raw: &RawExpect,
     line: u32,
-    peers: (&SectionNames, &[Option<Peer>]),
+    (peers, identities): ((&SectionNames, &[Option<Peer>]), &SectionNames),
     loading: &mut Loading<'_, '_>,
 ) -> Option<Expectation> {
     let file = raw.certificate.as_ref()?;
@@ -30,8 +30,13 @@ pub(super) fn load(
             None => peer = Some(names.find(name.as_str(), text, "[[expect]]", loading)?),
         }
     }
+    let identity = match &raw.identity {
+        Some(text) => Some(identities.find(text.get_ref(), text, "[[expect]]", loading)?),
+        None => None,
+    };
     Some(Expectation {
         at: raw.at,
+        identity: identity.map(IdentityRef),
         peer: peer.map(|at| loading.id.peer(at)),
         name: covered,
         chain,

@@ -3,7 +3,7 @@ use super::boundary::{self, LoadedBoundary};
 use super::listener::{SIPS_PORT, literal};
 use super::loading::Loading;
 use super::section_names::SectionNames;
-use super::{covers, pins, window};
+use super::{covers, pins, tenant, window};
 use crate::topology::keys::Text;
 use crate::topology::keys::peer::RawPeer;
 use crate::topology::{
@@ -18,6 +18,8 @@ pub(super) struct PeerNames {
     pub(super) name: Option<PeerName>,
     /// The reference identifier.
     pub(super) fqdn: Option<DnsName>,
+    /// What it knows this node by.
+    pub(super) advertise: Option<DnsName>,
 }
 
 impl PeerNames {
@@ -30,9 +32,12 @@ impl PeerNames {
             Some(text) => loading.name(text, "peer name"),
             None => fqdn.clone(),
         };
+        let advertise = raw.advertise.as_ref();
+        let advertise = advertise.and_then(|text| loading.name(text, "peer advertise"));
         Self {
             name: name.map(PeerName::from),
             fqdn,
+            advertise,
         }
     }
 }
@@ -86,6 +91,8 @@ pub(super) fn load(
     }
     let dns = dns(raw, &domains, &place, loading);
     let covers = covers::load(raw, &place, loading);
+    let to_domains = tenant::to_domains(raw, &place, loading);
+    tenant::check_keys(raw, &place, loading);
     // From here on everything depends on the kind; a missing one was reported.
     let kind = raw.kind?;
     // RFC 3325 §4: servers of the home side are in the trust domain, a partner only if its entry has
@@ -116,6 +123,8 @@ pub(super) fn load(
         purpose: raw.purpose,
         assert_identity,
         identity: IdentityRef(identity?),
+        advertise: names.advertise.clone(),
+        to_domains,
         dns,
         covers,
         keepalive: raw.keepalive,

@@ -1,6 +1,7 @@
 //! `[[pool]]`: which peers serve which domains, with the implicit pools of federated domains.
 use super::loading::Loading;
 use super::section_names::SectionNames;
+use super::tenant;
 use crate::topology::keys::pool::RawPool;
 use crate::topology::keys::{Numbers, Text};
 use crate::topology::{
@@ -70,6 +71,7 @@ fn load(
         .as_ref()
         .map(|list| loading.patterns(list, &format!("{place} domain")));
     let flow_status = flow_status(raw, &place, loading);
+    let from_domains = tenant::from_domains(raw, &place, loading);
     let list = raw.peers.as_deref().unwrap_or_default();
     let mut members = Members::read(list, names, place, loading);
     weigh(raw, &mut members, loading);
@@ -78,6 +80,7 @@ fn load(
     Some(Pool {
         name,
         domains: domains?,
+        from_domains,
         peers: members.list,
         strategy: raw.strategy,
         health: raw.health,
@@ -329,6 +332,11 @@ fn check_members(
             "make two pools, one for each kind",
         ),
         (Some(_), None) => {
+            if !pool.from_domains.is_empty() {
+                let what = format!("{place} is one of home servers, but has from_domains");
+                let remedy = "remove the key: a home domain has one pool, whoever calls";
+                loading.add(TopologyReason::TenantKeyUnfit, pool.line, what, remedy);
+            }
             // Without a node there are no home domains to compare with; that it is missing was
             // reported.
             if node.is_none() {
@@ -366,30 +374,30 @@ fn check_members(
     }
 }
 
-/// Reports a domain that two sections serve; returns all that are served by one.
+/// Reports a domain that two sections serve for the same callers; returns all that are served.
 ///
 /// Two pools for one domain would make routing depend on the order of sections. The result is what
 /// [`implied`] needs to know which domains are taken.
 fn check_routed_once<'p>(
     pools: &'p [Option<Pool>],
     loading: &mut Loading<'_, '_>,
-) -> HashMap<&'p Domain, &'p Pool> {
-    // The first pool keeps the domain, so that every further one is reported against the same.
-    let mut served: HashMap<&Domain, &Pool> = HashMap::new();
+) -> HashMap<&'p Domain, Vec<&'p Pool>> {
+    let mut served: HashMap<&Domain, Vec<&Pool>> = HashMap::new();
     for later in pools.iter().flatten() {
         // A domain that one pool lists twice was reported with its list.
         for domain in &later.domains {
-            // By identity and not by name: two pools may, wrongly, have one name, and that is another
-            // fault.
-            let earlier = *served.entry(domain).or_insert(later);
-            if !std::ptr::eq(earlier, later) {
+            let pools = served.entry(domain).or_default();
+            // The first that is in the way is reported, so that one slip is one message.
+            let earlier = pools.iter().find(|earlier| !tenant::differ(earlier, later));
+            if let Some(earlier) = earlier {
                 let what = format!(
                     "{domain} is served by the pools \"{}\" and \"{}\"",
                     earlier.name, later.name
                 );
-                let remedy = "remove the domain from one of them, or put all peers into one pool";
+                let remedy = "remove the domain from one of them, put all peers into one pool, or give both the same `domains` and other `from_domains`";
                 loading.add(TopologyReason::DomainRoutedTwice, later.line, what, remedy);
             }
+            pools.push(later);
         }
     }
     served
@@ -400,7 +408,7 @@ fn check_routed_once<'p>(
 /// An operator need not write a pool for each partner: most partners have one or two servers, and
 /// `call-id-hash` over them is what nearly everybody would choose.
 fn implied(
-    explicit: &HashMap<&Domain, &Pool>,
+    explicit: &HashMap<&Domain, Vec<&Pool>>,
     peers: &[Option<Peer>],
     id: TopologyId,
 ) -> Vec<Pool> {
@@ -412,9 +420,10 @@ fn implied(
     let mut below: HashMap<&str, HashSet<PeerRef>> = HashMap::new();
     // By the name below which everything is meant, so that a domain finds its nearest `*.` by walking
     // up its own labels.
-    for (domain, pool) in explicit {
+    for (domain, pools) in explicit {
         if let Some(name) = domain.below() {
-            below.insert(name, pool.peers.iter().map(|(r, _)| *r).collect());
+            let peers = pools.iter().flat_map(|pool| &pool.peers);
+            below.insert(name, peers.map(|(r, _)| *r).collect());
         }
     }
     // Only the nearest `*.` above the domain counts, as it does when a request is routed, and only
@@ -455,6 +464,7 @@ impl Pool {
         Self {
             name: domain.as_str().to_owned(),
             domains: vec![domain.clone()],
+            from_domains: Vec::new(),
             peers: vec![(first, 1)],
             strategy: Strategy::CallIdHash,
             health: None,

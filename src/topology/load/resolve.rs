@@ -4,7 +4,7 @@ use super::peer::PeerNames;
 use super::section_names::SectionNames;
 use super::{
     admin, announced, boundary, covers, dns, expect, hep, http, identity, listener, node,
-    own_chain, peer, pool, shared_fqdn, succession, tokens, trust,
+    own_chain, peer, pool, succession, tenant, tokens, trust,
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
@@ -60,6 +60,8 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let siblings = siblings(&raw.sibling);
     let entries: Vec<_> = raw.peer.iter().chain(&siblings).collect();
     let (named, peer_names) = peer_names(&entries, loading);
+    let advertised = named.iter().filter_map(|names| names.advertise.clone());
+    loading.own.extend(advertised.map(Domain::from));
     // The names of home servers are as closed to partners as the home domains are.
     loading.home_servers = home_servers(&entries, &named);
     loading.above_home = above_home(loading);
@@ -72,12 +74,12 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let mut peers = each(&raw.peer, loading, &mut load_peer);
     // Behind the peers, in the same list: they come in and are judged like these.
     peers.extend(each(&siblings, loading, &mut load_peer));
-    shared_fqdn::check(&peers, loading);
     covers::check(&peers, loading);
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), loading);
     // After the peers' names: an expectation may be about one of them.
     let expectations = each(&raw.expect, loading, |raw, line, loading| {
-        expect::load(raw, line, (&peer_names, &peers), loading)
+        let peers = (&peer_names, &*peers);
+        expect::load(raw, line, (peers, &identity_names), loading)
     });
     let tokens = tokens::load(raw.tokens.as_ref(), loading);
     check_siblings(&raw.sibling, node.as_ref(), &tokens, loading);
@@ -128,6 +130,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     own_chain::check(&topology, loading);
     announced::check(&topology, loading);
     succession::check(&topology, loading);
+    tenant::check(&topology, loading);
     Some(topology)
 }
 

@@ -11,6 +11,7 @@ mod loaded;
 mod narrowed;
 mod pools;
 mod site;
+mod tenants;
 
 use super::*;
 use sipward_lab::pki::{Authority, now};

@@ -10,7 +10,7 @@ use crate::trust::generation::loaded::Generation;
 use crate::trust::names::topology_names::NameOwner;
 use crate::trust::trace::{fact::Fact, recorder::Trace};
 use crate::trust::{StepRefusal, TrustReason};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::UnixTime;
 use std::sync::Arc;
 
 /// Proof that [`decide_inbound`] made a client of who showed a certificate; it has no other maker, and nothing follows from it
@@ -69,14 +69,14 @@ impl Admitted {
 /// # Errors
 /// The refusal: why it speaks for no peer, and in its detail why it does not pass as a client's either.
 pub fn decide_inbound(
-    chain: &[CertificateDer<'_>],
+    presented: &Presented<'_>,
     listener: &Listener,
     generation: &Generation,
     at: UnixTime,
 ) -> Result<Admitted, Arc<Decision>> {
     let question = TrustQuestion {
-        presented: &Presented::inbound(chain),
-        chain: &Chain::parse(chain),
+        presented,
+        chain: &Chain::parse(presented.chain),
         direction: Direction::Inbound,
         generation,
         at,

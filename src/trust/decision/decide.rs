@@ -216,11 +216,12 @@ fn matching_entry(
         topology,
         dialled,
         name: dialled_name(question),
+        identity: question.presented.identity,
         at: question.at,
     };
     trace.step(&fact, || match dialled {
         Some(dialled) => names.expect_peer(dialled, dialled_name(question), topology, question.at),
-        None => names.find_peer(topology, question.at),
+        None => names.find_peer(topology, question.presented.identity, question.at),
     })
 }
 

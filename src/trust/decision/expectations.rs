@@ -81,6 +81,9 @@ impl Generation {
         let presented = Presented {
             expected: expectation.peer.filter(|_| outbound),
             name: expectation.name.as_ref().filter(|_| outbound),
+            identity: expectation
+                .identity
+                .map(|own| self.topology().identity(own).name.as_str()),
             ..Presented::inbound(&expectation.chain)
         };
         // A file may state what must hold at another time, such as after a CA's change of keys.

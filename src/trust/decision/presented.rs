@@ -14,6 +14,9 @@ pub struct Presented<'a> {
     pub expected: Option<PeerRef>,
     /// Outbound: a name that the peer's entry covers, if it was dialled under that one and not its FQDN.
     pub name: Option<&'a DnsName>,
+    /// Inbound: the name of the identity that this node showed in the handshake; it tells entries of one FQDN apart. `None`:
+    /// nothing is known of it.
+    pub identity: Option<&'a str>,
     /// Outbound: the OCSP response that the peer stapled (RFC 6066 §8), for the moment of the handshake.
     pub staple: Option<&'a [u8]>,
 }
@@ -25,6 +28,7 @@ impl<'a> Presented<'a> {
             chain,
             expected: None,
             name: None,
+            identity: None,
             staple: None,
         }
     }
@@ -40,6 +44,11 @@ impl<'a> Presented<'a> {
     /// The same, where it was dialled under a name that its entry covers.
     pub fn under(self, name: Option<&'a DnsName>) -> Self {
         Self { name, ..self }
+    }
+
+    /// The same, presented to whom this identity was shown.
+    pub fn shown(self, identity: Option<&'a str>) -> Self {
+        Self { identity, ..self }
     }
 
     /// A chain that was presented before, as `generation` would judge it now. `peer` is the name of the entry that it spoke for, or that

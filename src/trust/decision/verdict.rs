@@ -32,7 +32,8 @@ impl Verdict {
 /// The outcome of [`crate::trust::decide`], with all that explains it.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// Names the decision in logs: the same chain, direction, dialled peer, generation and reason have the same id.
+    /// Names the decision in logs: the same chain, direction, dialled peer, shown identity, generation and reason have the same
+    /// id.
     pub id: String,
     /// Accepted or refused.
     pub verdict: Verdict,
@@ -51,6 +52,8 @@ pub struct Decision {
     pub peer_name: Option<String>,
     /// The name under which it was dialled, if that is one that the entry covers.
     pub dialled: Option<DnsName>,
+    /// Inbound: the identity that this node showed, where that is known.
+    pub identity: Option<String>,
     /// The presented names that count as identities, as text (bounded).
     pub names: Vec<String>,
     /// The name that matched.
@@ -107,6 +110,7 @@ impl Decision {
             peer,
             peer_name: entry.map(|p| p.name.to_string()),
             dialled: presented.name.cloned(),
+            identity: inbound_identity(question),
             names: Vec::new(),
             matched: None,
             subjects: Vec::new(),
@@ -157,11 +161,22 @@ impl Decision {
             Some(name) => format!("{text}|{name}"),
             None => text,
         };
+        let text = match &self.identity {
+            Some(identity) => format!("{text}|{identity}"),
+            None => text,
+        };
         let mut id = hex(&sha256(text.as_bytes()));
         id.truncate(16);
         self.id = id;
         Arc::new(self)
     }
+}
+
+/// What was shown to a server that this node has dialled follows from its entry.
+fn inbound_identity(question: &TrustQuestion<'_>) -> Option<String> {
+    let is_inbound = question.direction == Direction::Inbound;
+    let shown = question.presented.identity.filter(|_| is_inbound);
+    shown.map(str::to_owned)
 }
 
 /// A certificate's SHA-256 in lower-case hex.

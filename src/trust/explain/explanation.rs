@@ -9,7 +9,7 @@ use crate::trust::explain::smallest_change::{SmallestChange, smallest_change};
 use crate::trust::generation::loaded::Generation;
 use crate::trust::trace::recorder::Trace;
 use crate::trust::trace::step::{ExplainedStep, StepOutcome};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::UnixTime;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -81,14 +81,14 @@ pub fn explain(
 
 /// As [`explain`], for a chain that is presented to a listener: what [`crate::trust::decide_inbound`] would do.
 pub fn explain_inbound(
-    chain: &[CertificateDer<'_>],
+    presented: &Presented<'_>,
     listener: &Listener,
     generation: &Generation,
     at: UnixTime,
 ) -> Explanation {
     let question = TrustQuestion {
-        presented: &Presented::inbound(chain),
-        chain: &Chain::parse(chain),
+        presented,
+        chain: &Chain::parse(presented.chain),
         direction: Direction::Inbound,
         generation,
         at,

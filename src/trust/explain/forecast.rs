@@ -90,7 +90,8 @@ impl Generation {
                 continue;
             }
             let presented = Presented::again(&shown.chain, Some(shown.peer), direction, self)
-                .under(shown.name.as_ref());
+                .under(shown.name.as_ref())
+                .shown(shown.identity);
             let question = TrustQuestion {
                 presented: &presented,
                 chain: &Chain::parse(presented.chain),

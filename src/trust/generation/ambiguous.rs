@@ -1,7 +1,7 @@
 //! Certificates that would speak for peers of different rights, and are therefore refused (RFC 5922 §7.4): those that the
 //! file shows, and the wildcards that its entries allow.
 use crate::reason::TrustReason;
-use crate::topology::{Direction, Fault, NamePolicy, Topology};
+use crate::topology::{Direction, Fault, NamePolicy, Peer, Topology};
 use crate::trust::StepRefusal;
 use crate::trust::certificate::chain::Chain;
 use crate::trust::names::presented::PresentedNames;
@@ -20,8 +20,8 @@ pub(super) fn note_ambiguous(topology: &Topology, at: UnixTime, notes: &mut Vec<
         .collect();
     let wildcards = wildcards.into_iter().map(|parent| {
         let names = PresentedNames::of_wildcard(parent);
-        let found = names.find_peer(topology, at);
-        (format!("a certificate for *.{parent}"), found.err())
+        let refused = ambiguity(&names, topology, None, at);
+        (format!("a certificate for *.{parent}"), refused)
     });
     let shown = topology.expectations().iter().filter_map(|expectation| {
         // Who expects just that knows it.
@@ -30,8 +30,11 @@ pub(super) fn note_ambiguous(topology: &Topology, at: UnixTime, notes: &mut Vec<
             return None;
         }
         let names = PresentedNames::of(Chain::parse(&expectation.chain).ok()?.leaf()).ok()?;
-        let found = names.find_peer(topology, expectation.at.unwrap_or(at));
-        Some((expectation.certificate.display().to_string(), found.err()))
+        let identity = expectation
+            .identity
+            .map(|own| topology.identity(own).name.as_str());
+        let refused = ambiguity(&names, topology, identity, expectation.at.unwrap_or(at));
+        Some((expectation.certificate.display().to_string(), refused))
     });
     for (certificate, refused) in wildcards.chain(shown) {
         if let Some(StepRefusal {
@@ -49,4 +52,26 @@ pub(super) fn note_ambiguous(topology: &Topology, at: UnixTime, notes: &mut Vec<
             });
         }
     }
+}
+
+/// Why a certificate with these names would be refused, whichever identity it is shown of those that tell the entries which it
+/// names apart.
+fn ambiguity(
+    names: &PresentedNames,
+    topology: &Topology,
+    identity: Option<&str>,
+    at: UnixTime,
+) -> Option<StepRefusal> {
+    let refused = names.find_peer(topology, identity, at).err()?;
+    let is_shared = |peer: &Peer| topology.peers_called(peer.fqdn.as_str()).len() > 1;
+    let named = topology.peers().iter();
+    let named = named.filter(|peer| is_shared(peer) && names.speak_for(peer).is_ok());
+    let shown: BTreeSet<&str> = named
+        .map(|peer| topology.identity(peer.identity).name.as_str())
+        .collect();
+    if identity.is_some() || shown.is_empty() {
+        return Some(refused);
+    }
+    let mut shown = shown.into_iter();
+    shown.find_map(|identity| names.find_peer(topology, Some(identity), at).err())
 }

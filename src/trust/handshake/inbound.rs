@@ -1,7 +1,7 @@
 //! The verifier that rustls calls for a connection to a listener: it hands what was presented to [`decide_inbound`].
 use crate::topology::Listener;
 use crate::trust::decision::client_rule::{Admitted, decide_inbound};
-use crate::trust::decision::verdict::Decision;
+use crate::trust::decision::{presented::Presented, verdict::Decision};
 use crate::trust::generation::loaded::Generation;
 use crate::trust::handshake::seen::SeenChains;
 use crate::trust::handshake::verdict_cell::{
@@ -45,11 +45,12 @@ impl ListenerTrust {
         })
     }
 
-    /// The verifier of one handshake.
+    /// The verifier of one handshake, in which this node shows the identity of this name.
     ///
     /// Cheap: two counters and an empty cell, beside the public-key operations of a handshake.
-    pub fn verifier(self: &Arc<Self>) -> Arc<InboundVerifier> {
+    pub fn verifier(self: &Arc<Self>, identity: Option<String>) -> Arc<InboundVerifier> {
         Arc::new(InboundVerifier {
+            identity,
             verdict: HandshakeVerdict::new(
                 Weak::clone(&self.generation),
                 Arc::clone(&self.seen),
@@ -68,6 +69,7 @@ impl ListenerTrust {
 #[derive(Debug)]
 pub struct InboundVerifier {
     shared: Arc<ListenerTrust>,
+    identity: Option<String>,
     verdict: HandshakeVerdict<Admitted>,
 }
 
@@ -106,7 +108,8 @@ impl ClientCertVerifier for InboundVerifier {
     ) -> Result<ClientCertVerified, rustls::Error> {
         self.verdict
             .judge(end_entity, intermediates, now, |chain, generation| {
-                decide_inbound(chain, &self.shared.listener, generation, now)
+                let presented = Presented::inbound(chain).shown(self.identity.as_deref());
+                decide_inbound(&presented, &self.shared.listener, generation, now)
             })
             .map(|_| ClientCertVerified::assertion())
     }

@@ -56,6 +56,7 @@ impl SeenChain {
         let peer = self.decision.peer_name.as_deref();
         Presented::again(&self.chain, peer, self.decision.direction, generation)
             .under(self.decision.dialled.as_ref())
+            .shown(self.decision.identity.as_deref())
     }
 
     /// The listener of a topology that it would be presented to again, if it was presented to one.
@@ -73,6 +74,7 @@ impl SeenChain {
         name.filter(|_| accepted).map(|peer| ShownChain {
             peer,
             name: self.decision.dialled.clone(),
+            identity: self.decision.identity.as_deref(),
             direction: self.decision.direction,
             chain: Cow::Borrowed(&self.chain),
         })
@@ -93,6 +95,8 @@ pub struct ShownChain<'a> {
     pub peer: &'a str,
     /// The name under which it was dialled, if that is one that its entry covers.
     pub name: Option<DnsName>,
+    /// Inbound: the identity that this node showed.
+    pub identity: Option<&'a str>,
     /// Which way the connection was made.
     pub direction: Direction,
     /// Leaf first.

@@ -26,10 +26,12 @@ impl PresentedNames {
     /// Inbound: the entry that the names match (RFC 5922 §7.4).
     ///
     /// Of several entries with equal rights the one of the certificate's first matching name is taken.
-    /// An entry outside its window counts as absent; it is the reason only when no other one matches.
+    /// An entry outside its window counts as absent; it is the reason only when no other one matches. Where several have one
+    /// FQDN, those count whose identity was shown, if there are any.
     pub(crate) fn find_peer(
         &self,
         topology: &Topology,
+        identity: Option<&str>,
         at: UnixTime,
     ) -> Result<MatchedEntry, StepRefusal> {
         // All candidates are looked at even after the first match: an entry with other rights would make the
@@ -51,6 +53,7 @@ impl PresentedNames {
                 Err(_) => {}
             }
         }
+        keep_meant(&mut found, topology, identity);
         // By the place of the name in the certificate, then by the entry's name: the same certificate always
         // speaks for the same entry.
         found.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
@@ -65,7 +68,7 @@ impl PresentedNames {
         let grants = (!others.is_empty()).then(|| peer.terms());
         if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.terms()) != grants) {
             return Err(TrustReason::AmbiguousIdentity
-                .at_line(format!("{} and {}", peer.name, other.name), peer.line));
+                .at_line(both_words(topology, peer, other, identity), peer.line));
         }
         Ok(MatchedEntry {
             also: others
@@ -147,6 +150,46 @@ impl PresentedNames {
             kind: identity.kind,
             also: Vec::new(),
         })
+    }
+}
+
+/// Of entries that share an FQDN, the partner means the one whose identity it was shown: it asked for that name (RFC 5922 §7.8).
+///
+/// Nothing else is distinguished by it: who comes in chooses which identity it is shown, and entries with FQDNs of their own
+/// are distinguished by what is proven.
+fn keep_meant(
+    found: &mut Vec<(usize, &Peer, PeerRef)>,
+    topology: &Topology,
+    identity: Option<&str>,
+) {
+    let is_shared = |peer: &Peer| {
+        let same = found.iter().filter(|(_, other, _)| other.fqdn == peer.fqdn);
+        same.count() > 1
+    };
+    let Some(identity) = identity else { return };
+    if !found.iter().any(|(_, peer, _)| is_shared(peer)) {
+        return;
+    }
+    let is_meant = |peer: &Peer| topology.shows(peer.identity, identity);
+    if found.iter().any(|(_, peer, _)| is_meant(peer)) {
+        found.retain(|(_, peer, _)| is_meant(peer));
+    }
+}
+
+/// Why nothing distinguishes two entries that a certificate speaks for.
+fn both_words(topology: &Topology, one: &Peer, other: &Peer, identity: Option<&str>) -> String {
+    let both = format!("{} and {}", one.name, other.name);
+    if one.fqdn != other.fqdn {
+        return both;
+    }
+    let of = |peer: &Peer| &topology.identity(peer.identity).name;
+    match identity {
+        Some(identity) => format!(
+            "{both}, which are shown {} and {}, while this node showed {identity}",
+            of(one),
+            of(other)
+        ),
+        None => both,
     }
 }
 

@@ -5,7 +5,8 @@ use crate::topology::{
     TrustRef,
 };
 use crate::trust::{
-    Admitted, Generation, SeenChains, TrustReason, Verdict, decide_inbound, explain_inbound,
+    Admitted, Generation, Presented, SeenChains, TrustReason, Verdict, decide_inbound,
+    explain_inbound,
 };
 use rustls_pki_types::CertificateDer;
 use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Usage};
@@ -58,8 +59,18 @@ fn judged(
     rule: ClientCertificates,
 ) -> (Verdict, TrustReason) {
     let listener = listener(Accept::Both, rule);
-    let explained = explain_inbound(chain, &listener, generation, pki::now());
-    let decision = match decide_inbound(chain, &listener, generation, pki::now()) {
+    let explained = explain_inbound(
+        &Presented::inbound(chain),
+        &listener,
+        generation,
+        pki::now(),
+    );
+    let decision = match decide_inbound(
+        &Presented::inbound(chain),
+        &listener,
+        generation,
+        pki::now(),
+    ) {
         Ok(admitted) => Arc::clone(admitted.decision()),
         Err(decision) => decision,
     };
@@ -123,9 +134,12 @@ fn a_factory_certificate_makes_a_client_and_nothing_more() {
         TrustReason::ClientCertificateIgnored
     );
     let listener = listener(Accept::Both, ClientCertificates::Ignore);
-    let Ok(Admitted::Client(client)) =
-        decide_inbound(&own.chain, &listener, &lab.generation, pki::now())
-    else {
+    let Ok(Admitted::Client(client)) = decide_inbound(
+        &Presented::inbound(&own.chain),
+        &listener,
+        &lab.generation,
+        pki::now(),
+    ) else {
         panic!("no client");
     };
     let decision = client.decision();
@@ -295,11 +309,17 @@ fn a_listener_without_clients_makes_a_client_of_nobody() {
     let lab = lab();
     let shown = lab.maker.issue(&phone()).unwrap();
     let peers_only = listener(Accept::Peers, ClientCertificates::Ignore);
-    let refused =
-        decide_inbound(&shown.chain, &peers_only, &lab.generation, pki::now()).unwrap_err();
+    let refused = decide_inbound(
+        &Presented::inbound(&shown.chain),
+        &peers_only,
+        &lab.generation,
+        pki::now(),
+    )
+    .unwrap_err();
     assert_eq!(refused.verdict, Verdict::Refuse);
     let both = listener(Accept::Both, ClientCertificates::Ignore);
-    let none = decide_inbound(&[], &both, &lab.generation, pki::now()).unwrap_err();
+    let none =
+        decide_inbound(&Presented::inbound(&[]), &both, &lab.generation, pki::now()).unwrap_err();
     assert_eq!(none.reason, TrustReason::NoCertificate);
 }
 
@@ -380,10 +400,22 @@ fn a_required_certificate_must_lead_to_the_client_trust_in_every_step() {
     );
     // The decision ends with the certificate.
     let listener = listener(Accept::Both, require());
-    let admitted = decide_inbound(&shown.chain, &listener, &generation, pki::now()).unwrap();
+    let admitted = decide_inbound(
+        &Presented::inbound(&shown.chain),
+        &listener,
+        &generation,
+        pki::now(),
+    )
+    .unwrap();
     assert!(admitted.decision().valid_until.is_some());
     let after = later(91 * 86_400);
-    let expired = decide_inbound(&shown.chain, &listener, &generation, after).unwrap_err();
+    let expired = decide_inbound(
+        &Presented::inbound(&shown.chain),
+        &listener,
+        &generation,
+        after,
+    )
+    .unwrap_err();
     assert_eq!(expired.verdict, Verdict::Refuse);
 }
 
@@ -412,7 +444,12 @@ fn the_advice_for_a_refused_phone_speaks_of_clients() {
     let lab = lab();
     let shown = lab.maker.issue(&phone()).unwrap();
     let listener = listener(Accept::Both, ClientCertificates::Refuse);
-    let said = explain_inbound(&shown.chain, &listener, &lab.generation, pki::now());
+    let said = explain_inbound(
+        &Presented::inbound(&shown.chain),
+        &listener,
+        &lab.generation,
+        pki::now(),
+    );
     let change = said.change.unwrap();
     assert!(
         change
@@ -421,7 +458,12 @@ fn the_advice_for_a_refused_phone_speaks_of_clients() {
             .contains("client_certificates = \"ignore\"")
     );
     let server = lab.maker.server(FE01).unwrap();
-    let said = explain_inbound(&server.chain, &listener, &lab.generation, pki::now());
+    let said = explain_inbound(
+        &Presented::inbound(&server.chain),
+        &listener,
+        &lab.generation,
+        pki::now(),
+    );
     assert_eq!(said.change.unwrap().or, None);
 }
 
@@ -431,7 +473,12 @@ fn many_factory_certificates_push_out_no_refusal() {
     let seen = SeenChains::default();
     let listener = listener(Accept::Both, ClientCertificates::Ignore);
     let note = |chain: &[CertificateDer<'static>]| {
-        let decision = match decide_inbound(chain, &listener, &lab.generation, pki::now()) {
+        let decision = match decide_inbound(
+            &Presented::inbound(chain),
+            &listener,
+            &lab.generation,
+            pki::now(),
+        ) {
             Ok(admitted) => Arc::clone(admitted.decision()),
             Err(decision) => decision,
         };
@@ -497,7 +544,12 @@ fn a_remedy_is_about_the_certificate_and_not_about_the_rule_for_clients() {
         .peer("fe01.contoso.test", PeerKind::Home, &["enterprise-ca"])
         .generation();
     let listener = listener(Accept::Both, ClientCertificates::Ignore);
-    let said = explain_inbound(&leaf.chain, &listener, &generation, pki::now());
+    let said = explain_inbound(
+        &Presented::inbound(&leaf.chain),
+        &listener,
+        &generation,
+        pki::now(),
+    );
     assert_eq!(said.reason, "crl_missing");
     let detail = said.detail.unwrap();
     assert!(

@@ -36,7 +36,7 @@ fn listening(lab: &Lab, accept: Accept) -> Arc<ListenerTrust> {
 
 /// The verifier of one handshake with it.
 fn inbound(lab: &Lab, accept: Accept) -> Arc<InboundVerifier> {
-    listening(lab, accept).verifier()
+    listening(lab, accept).verifier(None)
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -457,7 +457,7 @@ fn handshakes_of_one_listener_have_their_own_verdicts_in_whatever_order_they_are
             orders += 1;
             let mut ends: Vec<_> = [first, second]
                 .map(|shown| {
-                    let verifier = listener.verifier();
+                    let verifier = listener.verifier(None);
                     let (serving, records) = until_the_certificate(&lab, &verifier, shown);
                     let [certificate, exchange, signature, change, finished] =
                         records.try_into().unwrap();

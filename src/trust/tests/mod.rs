@@ -17,16 +17,17 @@ mod policy;
 mod rollback;
 mod seen;
 mod staged;
+mod tenants;
 
 use super::{Generation, Presented, TrustReason, decide};
 use crate::topology::{
     Accept, Boundary, ClientCertificates, Confinement, Crl, Direction, DnsName, Expectation, Fault,
-    FieldTrust, HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogIdentities, LogRequests,
-    LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerName, PurposePolicy,
-    Revocation, RevocationScope, Scheduling, Stage, TokenSettings, Topology, TrustRef, TrustSet,
-    Window,
+    FieldTrust, HeldCrl, Identity, IdentityRef, KeyPair, Limits, Listener, LogFormat,
+    LogIdentities, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
+    PeerName, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, TokenSettings,
+    Topology, TrustRef, TrustSet, Window,
 };
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use sipward_lab::pki::{self, Authority};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ struct World {
     trusts: Vec<TrustSet>,
     peers: Vec<Peer>,
     expectations: Vec<Expectation>,
+    identities: Vec<Identity>,
 }
 
 impl World {
@@ -103,6 +105,8 @@ impl World {
             purpose: PurposePolicy::ServerOrClient,
             assert_identity: kind == PeerKind::Home,
             identity: IdentityRef(0),
+            advertise: None,
+            to_domains: Vec::new(),
             dns: crate::topology::Lookup::Sip,
             keepalive: None,
             invites: 100_000,
@@ -113,6 +117,24 @@ impl World {
             window: Window::default(),
             stage: Stage::Enforce,
             pins: Vec::new(),
+            line,
+        });
+        self
+    }
+
+    /// An identity with this name in its certificate, which nobody looks at here.
+    fn identity(mut self, name: &str, carries: &str) -> Self {
+        let line = 20 + u32::try_from(self.identities.len()).unwrap();
+        self.identities.push(Identity {
+            name: name.to_owned(),
+            server: KeyPair {
+                chain: Vec::new(),
+                key: PrivateKeyDer::Pkcs8(Vec::new().into()),
+            },
+            client: None,
+            staple: None,
+            names: vec![DnsName(carries.into())],
+            window: Window::default(),
             line,
         });
         self
@@ -149,7 +171,7 @@ impl World {
                 confinement: Confinement::Off,
                 state: None,
             },
-            identities: Vec::new(),
+            identities: self.identities,
             trusts: self.trusts,
             listeners: Vec::new(),
             peers: self.peers,

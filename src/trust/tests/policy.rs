@@ -20,6 +20,7 @@ fn expectation(
 ) -> Expectation {
     Expectation {
         name: None,
+        identity: None,
         at: None,
         peer: None,
         chain: leaf.chain.clone(),

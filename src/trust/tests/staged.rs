@@ -251,6 +251,7 @@ fn expectations_may_name_a_time_and_a_peer() {
         let peer = peer.map(|fqdn| topology.peer_by_name(fqdn).unwrap());
         topology.expectations.push(Expectation {
             name: None,
+            identity: None,
             at,
             peer,
             chain: leaf.chain.clone(),

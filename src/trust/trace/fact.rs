@@ -25,6 +25,8 @@ pub(crate) enum Fact<'f> {
         topology: &'f Topology,
         dialled: Option<PeerRef>,
         name: Option<&'f DnsName>,
+        /// The identity that this node has shown.
+        identity: Option<&'f str>,
         at: UnixTime,
     },
     /// All trust sets of a peer.

@@ -102,8 +102,9 @@ impl Fact<'_> {
                 topology,
                 dialled,
                 name,
+                identity,
                 at,
-            } => entries(names, topology, (*dialled, *name), *at),
+            } => entries(names, topology, (*dialled, *name), *identity, *at),
             Self::Revocation {
                 path,
                 set,

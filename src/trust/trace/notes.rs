@@ -1,7 +1,7 @@
 //! What the steps of a decision found on their way, each on a line of its own, for `explain`.
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{
-    DnsName, PeerRef, Revocation, RevocationScope, Topology, TrustSet, show_moment,
+    DnsName, Peer, PeerRef, Revocation, RevocationScope, Topology, TrustSet, show_moment,
 };
 use crate::trust::certificate::{chain::Chain, text::subject_text, validity::window};
 use crate::trust::names::{entry::active, presented::PresentedNames};
@@ -64,6 +64,7 @@ pub(crate) fn entries(
     names: &PresentedNames,
     topology: &Topology,
     (dialled, name): (Option<PeerRef>, Option<&DnsName>),
+    identity: Option<&str>,
     at: UnixTime,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
@@ -79,10 +80,7 @@ pub(crate) fn entries(
         let spoken = names.speak_for(under.as_ref().unwrap_or(peer));
         let (outcome, text) = match spoken {
             Ok(position) => match active(peer, at) {
-                Ok(()) => (
-                    StepOutcome::Passed,
-                    format!("matched by {}", names.shown_at(position)),
-                ),
+                Ok(()) => matched(topology, peer, identity, &names.shown_at(position)),
                 Err(reason) => (
                     StepOutcome::Failed,
                     format!("{reason}: it counts {}", peer.window),
@@ -118,6 +116,27 @@ pub(crate) fn entries(
         notes.push(note("peer", StepOutcome::Noted, text));
     }
     notes
+}
+
+/// An entry that a name speaks for. Of several with one FQDN the identity that was shown tells which is meant.
+fn matched(
+    topology: &Topology,
+    peer: &Peer,
+    identity: Option<&str>,
+    by: &str,
+) -> (StepOutcome, String) {
+    let same = topology.peers_called(peer.fqdn.as_str());
+    if same.len() < 2 {
+        return (StepOutcome::Passed, format!("matched by {by}"));
+    }
+    let own = &topology.identity(peer.identity).name;
+    let shown = identity.unwrap_or("nothing that is known");
+    let (outcome, verb) = match identity.is_some_and(|name| topology.shows(peer.identity, name)) {
+        true => (StepOutcome::Passed, "meant"),
+        false => (StepOutcome::Noted, "another is meant, or none"),
+    };
+    let text = format!("matched by {by}; {verb}: it is shown {own}, and this node showed {shown}");
+    (outcome, text)
 }
 
 /// The CRLs that bear the name of an issuer on the path, with age and what is next.

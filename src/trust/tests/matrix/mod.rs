@@ -137,6 +137,7 @@ fn explained(row: &Row, direction: Direction) -> Explanation {
             Direction::Outbound => row.generation.topology().peer_by_name(row.dialled),
         },
         name: None,
+        identity: None,
         staple: None,
     };
     explain(&presented, direction, &row.generation, row.at)
