@@ -12,14 +12,14 @@ use sipward_lab::{
     Client, Dialog, EdgeTarget, HomeServer, LabError, Received, Registrar, Server, ServerSpec,
     SipMessage, Transcript, trust_only,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What any step may end with.
@@ -42,7 +42,7 @@ fn now() -> Instant {
 struct Ledger {
     /// Calls that were answered and hung up, each with its ACK and its BYE at the far side.
     calls: AtomicU64,
-    lost: AtomicU64,
+    lost: Mutex<Vec<Lost>>,
     requests: AtomicU64,
     answers: AtomicU64,
     /// Requests that were sent again, since their connection was closed before an answer.
@@ -53,6 +53,13 @@ struct Ledger {
     connects_failed: AtomicU64,
     reconnects: AtomicU64,
     stop: AtomicBool,
+}
+
+impl Ledger {
+    fn lost(&self, call: Lost) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.push(call);
+    }
 }
 
 /// A phone that comes back.
@@ -174,9 +181,123 @@ impl Phone {
             match got {
                 Ok(got) => return Ok(got),
                 Err(error) if now() > end => return Err(error.into()),
+                Err(error) if self.client.wire().is_live() => return Err(error.into()),
                 Err(_) => self.ready().await?,
             }
         }
+    }
+
+    /// Answers 200, on the connection that the phone has now (RFC 3261 §18.2.2).
+    async fn answer(&mut self, request: &Received) -> Outcome<SipMessage> {
+        loop {
+            self.ready().await?;
+            let draft = self.client.answering(request, 200);
+            if let Ok(sent) = draft.on(self.client.wire()).send().await {
+                return Ok(sent.message);
+            }
+        }
+    }
+
+    /// Answers each of these 200, for ever: one that is repeated on another connection is answered again, as a user agent
+    /// does that knows the call.
+    async fn answers(
+        &mut self,
+        method: &'static str,
+        call: &str,
+        first: &mut Option<Dialog>,
+    ) -> Outcome<()> {
+        loop {
+            let got = match (self.expect(method, call).await, &first) {
+                (Ok(got), _) => got,
+                (Err(_), Some(_)) => continue,
+                (Err(error), None) => return Err(error),
+            };
+            let answer = self.answer(&got).await?;
+            if first.is_none() {
+                // Of what forms no dialog only that it has come counts.
+                let dialog = Dialog::callee(&got.message, &answer);
+                *first = Some(match method {
+                    "INVITE" => dialog?,
+                    _ => Dialog {
+                        call_id: call.to_owned(),
+                        local: String::new(),
+                        remote: String::new(),
+                        target: String::new(),
+                        routes: Vec::new(),
+                        cseq: 0,
+                    },
+                });
+            }
+        }
+    }
+}
+
+/// A call that is lost, and at which step.
+struct Lost {
+    call: String,
+    step: &'static str,
+    why: String,
+}
+
+/// One call as it goes on.
+struct Call<'a> {
+    caller: &'a mut Phone,
+    callee: &'a mut Phone,
+    id: String,
+    step: &'static str,
+}
+
+impl Call<'_> {
+    /// From its INVITE to its BYE.
+    async fn run(&mut self, hold: Duration) -> Outcome<()> {
+        self.step = "before the INVITE";
+        self.caller.ready().await?;
+        self.callee.ready().await?;
+        let invite = self
+            .caller
+            .client
+            .invite(&format!("sip:{}@{HOME}", self.callee.user))
+            .build();
+        self.id = invite.call_id().to_owned();
+        self.step = "INVITE";
+        let mut of_callee = None;
+        let ok = tokio::select! {
+            ok = self.caller.ask(|_| invite.clone()) => ok?,
+            error = self.callee.answers("INVITE", &self.id, &mut of_callee) => {
+                return error.and(Err("the INVITE has no end".into()));
+            }
+        };
+        if ok.message.status() != Some(200) {
+            return Err(format!("was answered {:?}", ok.message.status()).into());
+        }
+        let mut of_callee = of_callee.ok_or("was answered by somebody else")?;
+        let mut of_caller = Dialog::caller(&invite, &ok.message)?;
+        self.step = "ACK";
+        let mut ack = SipMessage::request("ACK", &of_caller.target);
+        ack.push("Via", invite.header("via").unwrap_or_default());
+        ack.set(
+            "Via",
+            &format!("{}a", invite.header("via").unwrap_or_default()),
+        );
+        ack.push("Max-Forwards", "70");
+        for route in &of_caller.routes {
+            ack.push("Route", route);
+        }
+        ack.push("From", &of_caller.local);
+        ack.push("To", &of_caller.remote);
+        ack.push("Call-ID", &of_caller.call_id);
+        ack.push("CSeq", "1 ACK");
+        self.caller.ready().await?;
+        self.caller.client.draft(ack).send().await?;
+        self.callee.expect("ACK", &self.id).await?;
+        tokio::time::sleep(hold / 2).await;
+        // The far side's numbers are its own.
+        of_callee.cseq = 100;
+        self.step = "INFO of the callee";
+        within(self.callee, &mut of_callee, self.caller, "INFO").await?;
+        tokio::time::sleep(hold / 2).await;
+        self.step = "BYE";
+        within(self.caller, &mut of_caller, self.callee, "BYE").await
     }
 }
 
@@ -195,59 +316,20 @@ async fn within(
         ..dialog.clone()
     };
     let call = dialog.call_id.clone();
-    let answers = async {
-        let got = to.expect(method, &call).await?;
-        to.client.reply(&got, 200).await?;
-        Outcome::Ok(())
+    let mut has_come = None;
+    let answer = tokio::select! {
+        answer = from.ask(|client| client.within(&mut shown.clone(), method).build()) => answer?,
+        error = to.answers(method, &call, &mut has_come) => {
+            return error.and(Err("it has no end".into()));
+        }
     };
-    let asks = from.ask(|client| client.within(&mut shown.clone(), method).build());
-    let (answer, answered) = tokio::join!(asks, answers);
-    answered?;
-    match answer?.message.status() {
-        Some(200) => Ok(()),
-        other => Err(format!("{method} was answered {other:?}").into()),
+    match (answer.message.status(), has_come) {
+        (Some(200), Some(_)) => Ok(()),
+        (other, has_come) => {
+            let arrived = has_come.is_some();
+            Err(format!("was answered {other:?}; arrived: {arrived}").into())
+        }
     }
-}
-
-/// One call, from its INVITE to its BYE.
-async fn call(caller: &mut Phone, callee: &mut Phone, hold: Duration) -> Outcome<()> {
-    caller.ready().await?;
-    callee.ready().await?;
-    let invite = caller
-        .client
-        .invite(&format!("sip:{}@{HOME}", callee.user))
-        .build();
-    let id = invite.call_id().to_owned();
-    let answers = async {
-        let got = callee.expect("INVITE", &id).await?;
-        Outcome::Ok(callee.client.accept(&got).await?)
-    };
-    let (ok, of_callee) = tokio::join!(caller.ask(|_| invite.clone()), answers);
-    let (ok, mut of_callee) = (ok?, of_callee?);
-    let mut of_caller = Dialog::caller(&invite, &ok.message)?;
-    let mut ack = SipMessage::request("ACK", &of_caller.target);
-    ack.push("Via", invite.header("via").unwrap_or_default());
-    ack.set(
-        "Via",
-        &format!("{}a", invite.header("via").unwrap_or_default()),
-    );
-    ack.push("Max-Forwards", "70");
-    for route in &of_caller.routes {
-        ack.push("Route", route);
-    }
-    ack.push("From", &of_caller.local);
-    ack.push("To", &of_caller.remote);
-    ack.push("Call-ID", &of_caller.call_id);
-    ack.push("CSeq", "1 ACK");
-    caller.ready().await?;
-    caller.client.draft(ack).send().await?;
-    callee.expect("ACK", &id).await?;
-    tokio::time::sleep(hold / 2).await;
-    // The far side's numbers are its own.
-    of_callee.cseq = 100;
-    within(callee, &mut of_callee, caller, "INFO").await?;
-    tokio::time::sleep(hold / 2).await;
-    within(caller, &mut of_caller, callee, "BYE").await
 }
 
 /// Two phones that call each other until the end.
@@ -255,15 +337,28 @@ async fn pair(number: usize, face: EdgeTarget, ledger: Arc<Ledger>, hold: Durati
     let mut one = Phone::new(&face, format!("a{number}"), &ledger).await?;
     let mut other = Phone::new(&face, format!("b{number}"), &ledger).await?;
     while !ledger.stop.load(Relaxed) {
-        match call(&mut one, &mut other, hold).await {
-            Ok(()) => ledger.calls.fetch_add(1, Relaxed),
+        let mut call = Call {
+            caller: &mut one,
+            callee: &mut other,
+            id: String::new(),
+            step: "",
+        };
+        match call.run(hold).await {
+            Ok(()) => {
+                ledger.calls.fetch_add(1, Relaxed);
+            }
             Err(error) => {
                 let text = error.to_string();
-                let line = text.lines().next().unwrap_or_default();
-                eprintln!("call of pair {number}: {line}");
-                ledger.lost.fetch_add(1, Relaxed)
+                let lost = Lost {
+                    call: call.id.clone(),
+                    step: call.step,
+                    why: text.lines().next().unwrap_or_default().to_owned(),
+                };
+                let Lost { call, step, why } = &lost;
+                eprintln!("lost: pair {number}, call {call}, {step}: {why}");
+                ledger.lost(lost);
             }
-        };
+        }
         std::mem::swap(&mut one, &mut other);
     }
     Ok(())
@@ -453,7 +548,13 @@ async fn run(upgrades: usize, pairs: usize, hold: Duration, handover: &str) -> O
 /// Prints the ledger; an error if it does not balance.
 fn report(ledger: &Ledger, upgrades: usize, time: Duration, took: &[Duration]) -> Outcome<()> {
     let of = |counter: &AtomicU64| counter.load(Relaxed);
-    let (calls, lost) = (of(&ledger.calls), of(&ledger.lost));
+    let calls = of(&ledger.calls);
+    let lost = ledger.lost.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut by_step: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in lost.iter() {
+        *by_step.entry(call.step).or_default() += 1;
+    }
+    let lost = lost.len();
     let rate = calls as f64 / time.as_secs_f64();
     let longest = took.iter().max().map_or(0, Duration::as_millis);
     println!(
@@ -461,6 +562,9 @@ fn report(ledger: &Ledger, upgrades: usize, time: Duration, took: &[Duration]) -
         time.as_secs_f64()
     );
     println!("calls              {calls} ({rate:.0}/s), lost {lost}");
+    for (step, count) in by_step {
+        println!("  lost at          {step}: {count}");
+    }
     let (requests, answers) = (of(&ledger.requests), of(&ledger.answers));
     println!(
         "requests           {requests}, final answers {answers}, of them not 200: {}",

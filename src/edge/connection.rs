@@ -17,9 +17,10 @@ use crate::sip::Framer;
 use crate::topology::{DnsName, IdentityRef};
 use crate::trust::ClientId;
 use rustls_pki_types::CertificateDer;
+use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -62,6 +63,10 @@ pub(super) struct Connection {
     pub(super) remote_gone: Cell<Option<Instant>>,
     /// The end that its task should make.
     closing: Cell<Option<Ending>>,
+    /// The end that its task should make when the far end has closed as well, or has had the time to.
+    parting: Cell<Option<Ending>>,
+    /// Since when nothing more is written for that.
+    pub(super) parted: Cell<Option<Instant>>,
     /// Trust was withdrawn, for the reason given: it closes when nothing runs on it any more, or at that instant.
     pub(super) withdrawn: Cell<Option<(Instant, Reason)>>,
     /// The shards that have sent to it or got a message of it, a bit for each: they must learn of its end.
@@ -164,7 +169,7 @@ impl Connection {
         keep_alive.start(established.keep_alive, established.number);
         let peer = match &established.identity {
             RemoteIdentity::Peer(id) => id.decision().peer_name.as_deref().map(Rc::from),
-            RemoteIdentity::Client => None,
+            RemoteIdentity::Client | RemoteIdentity::Vouched(_) => None,
             RemoteIdentity::OtherProcess => Some(Rc::from(OTHER_PROCESS)),
         };
         Self {
@@ -193,6 +198,8 @@ impl Connection {
             full: Cell::new(false),
             remote_gone: Cell::new(None),
             closing: Cell::new(None),
+            parting: Cell::new(None),
+            parted: Cell::new(None),
             withdrawn: Cell::new(None),
             used_by: Cell::new(0),
             messages_in: Cell::new(0),
@@ -232,7 +239,9 @@ impl Connection {
     pub(super) fn covered_name(&self) -> Option<DnsName> {
         match &self.origin.borrow().identity {
             RemoteIdentity::Peer(peer) => peer.name().cloned(),
-            RemoteIdentity::Client | RemoteIdentity::OtherProcess => None,
+            RemoteIdentity::Client | RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_) => {
+                None
+            }
         }
     }
 
@@ -261,7 +270,7 @@ impl Connection {
                 let client = self.client.borrow();
                 client.as_ref().and_then(|c| c.decision().valid_until)
             }
-            RemoteIdentity::OtherProcess => None,
+            RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_) => None,
         };
         valid_until.map(|last| last.saturating_add(1))
     }
@@ -282,6 +291,33 @@ impl Connection {
     /// Closes it from this side: what is queued is sent first, if the socket takes it. The first reason stays.
     pub(super) fn close(&self, reason: impl Into<Reason>) {
         self.end(Ending::local(reason));
+    }
+
+    /// Closes it from this side in the same way, but reads what its far end has sent before it knew.
+    pub(super) fn part(&self, reason: impl Into<Reason>) {
+        if self.parting.get().is_none() {
+            self.parting.set(Some(Ending::local(reason)));
+            self.wake.notify();
+        }
+    }
+
+    /// The end that was begun by [`Self::part`].
+    pub(super) fn parting(&self) -> Option<Ending> {
+        self.parting.get()
+    }
+
+    /// Whether it is closed from this side, or is about to be.
+    pub(super) fn is_ending(&self) -> bool {
+        self.closing.get().is_some() || self.parting.get().is_some()
+    }
+
+    /// From now on it is only read.
+    pub(super) fn stop_writing(&self, buffers: &Buffers) {
+        self.finish(buffers);
+        self.blocked.set(false);
+        self.parted.set(Some(clock::now()));
+        // One that is gone is found to be by the next read.
+        let _ = SockRef::from(&self.tcp).shutdown(Shutdown::Write);
     }
 
     /// Notes the end and wakes its task; the first end stays.
@@ -325,7 +361,7 @@ impl Connection {
     pub(super) fn flush(&self, buffers: &Buffers, bound: usize) -> Flushed {
         self.unflushed.set(false);
         let mut session = self.session.borrow_mut();
-        if self.remote_gone.get().is_some() {
+        if self.remote_gone.get().is_some() || self.parted.get().is_some() {
             session.discard(buffers);
             return Flushed::Gone;
         }
@@ -366,7 +402,7 @@ impl Connection {
 
     /// Whether the session itself has something to send, such as the answer to a key update, that no flush is due for.
     pub(super) fn has_unsent_records(&self) -> bool {
-        !self.blocked.get() && self.session.borrow().wants_write()
+        !self.blocked.get() && self.parted.get().is_none() && self.session.borrow().wants_write()
     }
 
     /// Sends what is left and a close_notify (RFC 8446 §6.1).

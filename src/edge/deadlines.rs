@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// runtime, and so does what it sent before.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 
+/// From the close of this side to the end, if the far end does not close as well: what it had sent is here by then.
+const PARTING: Duration = Duration::from_secs(2);
+
 /// What a deadline asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Due {
@@ -38,6 +41,9 @@ impl Connection {
         }
         if let Some(next) = self.pause.next() {
             visit(next, Due::Resume);
+        }
+        if let (Some(since), Some(ending)) = (self.parted.get(), self.parting()) {
+            visit(since + PARTING, Due::End(ending));
         }
         if let Some(next) = self.keep_alive.next() {
             visit(next, Due::KeepAlive);

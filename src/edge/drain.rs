@@ -77,6 +77,7 @@ impl Shard {
         self.wait_while(|| self.shared.load.handshakes() + self.dialler.running() > 0)
             .await;
         let abandoned = pending();
+        self.leave_process().await;
         for connection in self.all_connections() {
             connection.close(ConnectionReason::Drain);
         }
@@ -86,7 +87,7 @@ impl Shard {
     }
 
     /// Waits until `busy` is false, at most [`ENDING`].
-    async fn wait_while(&self, busy: impl Fn() -> bool) {
+    pub(super) async fn wait_while(&self, busy: impl Fn() -> bool) {
         let end = clock::now() + ENDING;
         while busy() && clock::now() < end {
             let ended = self.ended.notified();

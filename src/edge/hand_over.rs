@@ -2,9 +2,8 @@
 use super::clock;
 use super::handle::Edge;
 use super::shard::Shard;
-use crate::proxy::LinkId;
+use crate::proxy::Envelope;
 use crate::reason::ConnectionReason;
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -12,8 +11,8 @@ use std::rc::Rc;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-/// How often is looked which connections of peers have been silent since: an ACK, which nobody answers, may follow what has passed.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often is looked on which connections of peers nothing runs.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What a new process gets of the edge.
 pub struct Handed {
@@ -62,8 +61,8 @@ impl Edge {
             .clear();
     }
 
-    /// Closes each connection with a peer in a moment when nothing runs on it, for at most this long: the peer's next request
-    /// goes to the new process. Nothing is dialled any more.
+    /// Closes each connection with a peer in a moment when nothing runs on it, and when this time is over at once: the peer's next
+    /// request goes to the new process. What comes until the peer has closed as well still counts. Nothing is dialled any more.
     pub async fn leave_peers(&self, bound: Duration) {
         let end = clock::now() + bound;
         self.each_to_the_end(move |shard, done| {
@@ -79,29 +78,48 @@ impl Edge {
 
 impl Shard {
     async fn leave_peers(&self, end: Instant) {
-        self.stop.cancel();
-        let mut looked: HashMap<LinkId, (u64, u64)> = HashMap::new();
+        self.leaves_peers.set(true);
+        let begun = clock::now();
+        // From then on it is not waited for what the peers have asked for: they are answered over another connection.
+        let half = begun + end.saturating_duration_since(begun) / 2;
         loop {
-            let before = std::mem::take(&mut looked);
-            // Anew each time: peers may connect again as long as handshakes end.
             let peers: Vec<_> = self
                 .all_connections()
                 .into_iter()
                 .filter(|c| !c.is_client() && !c.is_other_process())
                 .collect();
-            if peers.is_empty() || clock::now() >= end {
+            // One that is taken up again keeps them.
+            if peers.is_empty() || !self.leaves_peers.get() {
                 return;
             }
-            for peer in peers {
-                // A close cuts nothing off but what the peer sends in this very moment, which it repeats elsewhere.
-                let passed = (peer.messages_in.get(), peer.messages_out.get());
-                looked.insert(peer.id, passed);
-                let is_silent = before.get(&peer.id) == Some(&passed);
-                if is_silent && self.core.borrow().is_idle(peer.id) {
-                    peer.close(ConnectionReason::Drain);
+            let now = clock::now();
+            for peer in peers.iter().filter(|peer| !peer.is_ending()) {
+                let mut core = self.core.borrow_mut();
+                core.send_no_requests(peer.id);
+                let goes = match now {
+                    now if now >= end => true,
+                    now if now >= half => !core.awaits_answer(peer.id),
+                    _ => core.is_idle(peer.id),
+                };
+                if goes {
+                    peer.part(ConnectionReason::Drain);
                 }
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Ends the connections to the other process, when that has said all that it had to say.
+    pub(super) async fn leave_process(&self) {
+        let links = self.all_connections().into_iter();
+        let links: Vec<_> = links.filter(|c| c.is_other_process()).collect();
+        for link in &links {
+            let mut bytes = Vec::new();
+            Envelope::Ends.write(b"", &mut bytes);
+            self.flush_queue.write(link, &bytes, &self.buffers);
+        }
+        self.flush_soon();
+        let is_there = || links.iter().any(|link| self.connection(link.id).is_some());
+        self.wait_while(is_there).await;
     }
 }

@@ -116,7 +116,9 @@ impl Inbound {
         let denials = &self.shard.shared.denials;
         let peer = match &finished.identity.identity {
             RemoteIdentity::Peer(peer) => peer.decision().peer_name.as_deref(),
-            RemoteIdentity::Client | RemoteIdentity::OtherProcess => None,
+            RemoteIdentity::Client | RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_) => {
+                None
+            }
         };
         let is_denied = peer.is_some_and(|name| denials.refuses_peer(name))
             || denials.refuses_address(self.arrival.remote.ip());
@@ -228,7 +230,9 @@ impl Inbound {
         // RFC 5923 §8.1: requests of this node go back on a peer's connection only if its certificate would also pass as a
         // server's. A client's flow is the only way to it (RFC 5626).
         let requests = match &identity {
-            RemoteIdentity::Client | RemoteIdentity::OtherProcess => true,
+            RemoteIdentity::Client | RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_) => {
+                true
+            }
             RemoteIdentity::Peer(peer) => {
                 let known = &shard.shared.known;
                 known.saw(self.arrival.remote.ip(), Priority::Peer, clock::now());

@@ -81,7 +81,7 @@ impl InboundIdentity {
                 client.map(|client| Arc::clone(client.decision()))
             }
             // It does not come in through a listener.
-            RemoteIdentity::OtherProcess => None,
+            RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_) => None,
         }
     }
 }

@@ -60,6 +60,7 @@ impl Edge {
         let kept = self.each(patience, |shard| {
             shard.core.borrow_mut().refuse_new(false);
             shard.core.borrow_mut().retire(false);
+            shard.leaves_peers.set(false);
             shard.letting_go.set(shard.letting_go.get() + 1);
             shard.clients().count()
         });
@@ -85,7 +86,7 @@ impl Shard {
     /// The clients that are here and stay so far.
     fn clients(&self) -> impl Iterator<Item = Rc<Connection>> + use<> {
         let all = self.all_connections().into_iter();
-        all.filter(|connection| connection.is_client() && connection.closing().is_none())
+        all.filter(|connection| connection.is_client() && !connection.is_ending())
     }
 
     /// Starts the task that lets the clients go; an earlier one ends.
@@ -139,7 +140,7 @@ impl Shard {
                 if clock::now() < latest && (!is_silent || self.is_busy(&connection).await) {
                     continue;
                 }
-                connection.close(ConnectionReason::LetGo);
+                connection.part(ConnectionReason::LetGo);
                 count = count.saturating_sub(1);
             }
             tokio::time::sleep_until(look.max(clock::now() + TICK).into()).await;

@@ -152,7 +152,9 @@ impl Shard {
     ) {
         let decision = match &connection.origin.borrow().identity {
             RemoteIdentity::Peer(peer) => Some(Arc::clone(peer.decision())),
-            RemoteIdentity::Client | RemoteIdentity::OtherProcess => None,
+            RemoteIdentity::Client | RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_) => {
+                None
+            }
         };
         // Closed by this node before the server had spoken: the handshake counts as accepted, and its
         // events come in order.

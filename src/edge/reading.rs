@@ -12,6 +12,7 @@ use super::opened::Opened;
 use super::session::Fill;
 use super::shard::Shard;
 use super::trace::TraceDirection;
+use crate::proxy::LinkEvent;
 use crate::reason::ConnectionReason;
 use crate::sip::{Framer, LineTable, Phase, Scan};
 use std::rc::Rc;
@@ -71,6 +72,8 @@ impl Reader {
         // From here to `closed` nothing waits: a close_notify that the socket does not take is not waited
         // for.
         let ending = self.serve().await;
+        // Whichever side is the last to close.
+        let ending = self.connection.parting().unwrap_or(ending);
         self.connection.finish(&self.shard.buffers);
         let admission = self.admission.take();
         self.shard.closed(&self.connection, ending, admission);
@@ -101,6 +104,9 @@ impl Reader {
             if let Some(ending) = connection.closing() {
                 return ending;
             }
+            if connection.parting().is_some() && connection.parted.get().is_none() {
+                self.part();
+            }
             // Only an earlier deadline moves the timer: the usual case, one that a message has put off, costs a comparison.
             let deadline = self.next_deadline().into();
             if deadline < sleep.deadline() {
@@ -129,6 +135,14 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Closes this side. The far end closes when it has read that; until then what comes is carried through as ever.
+    fn part(&self) {
+        self.connection.stop_writing(&self.shard.buffers);
+        let link = self.connection.id;
+        self.shard.later(LinkEvent::Leaving { link });
+        self.shard.settle();
     }
 
     /// By the limits of the generation that is current.
@@ -218,7 +232,11 @@ impl Reader {
     fn frames(&self, buffer: &mut Vec<u8>, framer: &mut Framer, now: Instant) {
         let (connection, shard) = (&self.connection, &self.shard);
         // Copied out once for all messages of the read.
-        let limits = shard.frame_limits();
+        let mut limits = shard.frame_limits();
+        // A whole message may be the body of another one there.
+        if connection.is_other_process() {
+            limits.body += limits.head;
+        }
         // The table of a message's lines is filled anew by each scan, without an allocation of its own.
         let mut table = LineTable::default();
         if !buffer.is_empty() {

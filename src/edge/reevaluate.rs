@@ -99,7 +99,7 @@ impl Shard {
                 let client = connection.client.borrow();
                 client.as_ref().map(|client| client.decision().id.clone())
             }
-            RemoteIdentity::OtherProcess => None,
+            RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_) => None,
         };
         self.shared.log.record(Event::TrustWithdrawn {
             connection: connection.number,

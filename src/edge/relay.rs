@@ -8,7 +8,9 @@ use super::inbox::{CrossQuestion, ShardMessage};
 use super::priority::Priority;
 use super::shard::Shard;
 use super::trace::TraceDirection;
-use crate::proxy::{Action, Actions, BindingMessage, Core, LinkEvent, Origin};
+use crate::proxy::{
+    Action, Actions, BindingMessage, Core, Envelope, LinkEvent, LinkId, Origin, RemoteIdentity,
+};
 use crate::reason::ConnectionReason;
 use crate::sip::{FrameError, Message};
 use std::time::{Duration, Instant};
@@ -22,9 +24,34 @@ const ACTION_BYTES: usize = 256 * 1024;
 impl Shard {
     /// A framed message, carried through to the outgoing connections' sessions.
     pub(super) fn on_message(&self, origin: &Origin, message: &Message<'_>, now: Instant) {
+        if matches!(origin.identity, RemoteIdentity::OtherProcess)
+            && let Some(envelope) = Envelope::read(message)
+        {
+            return self.on_envelope(origin.link, &envelope, message.body(), now);
+        }
         self.feed(Some((origin, message.bytes())), |core, out| {
             core.on_message(origin, message, now, out)
         });
+    }
+
+    /// A message that the other process of this node hands over.
+    fn on_envelope(&self, link: LinkId, envelope: &Envelope, bytes: &[u8], now: Instant) {
+        if *envelope == Envelope::Ends {
+            // Nothing more leaves here, so that it may end when it has read all; what it still sends is read.
+            if let Some(connection) = self.connection(link) {
+                connection.part(ConnectionReason::Drain);
+            }
+            return;
+        }
+        let Some(origin) = Origin::vouched(envelope, link.shard()) else {
+            return self.feed(None, |core, out| {
+                core.on_envelope(envelope, bytes, now, out)
+            });
+        };
+        // As if it had been read here, from a connection that nothing can be sent on.
+        if let Ok(message) = Message::parse(bytes) {
+            self.on_message(&origin, &message, now);
+        }
     }
 
     /// Bytes that are no message.
@@ -127,6 +154,15 @@ impl Shard {
                 }
             }
             // Only noted here: the dialling task starts it, and answers with an event.
+            // A process that leaves its peers would have to leave this connection as well.
+            Action::Connect { peer, name, .. } if self.leaves_peers.get() => {
+                self.later(LinkEvent::ConnectFailed {
+                    peer,
+                    name,
+                    reason: ConnectionReason::BackingOff.into(),
+                    retry_at: clock::now() + Duration::from_secs(1),
+                });
+            }
             Action::Connect { peer, name, urgent } => self.dialler.want(peer, name, urgent),
             // What is queued on it is sent first.
             Action::Close { link, reason } => {

@@ -119,6 +119,8 @@ pub(super) struct Shard {
     pub(super) drained: Notify,
     /// The number of the latest order to let clients go, or to keep them.
     pub(super) letting_go: Cell<u64>,
+    /// Connections with peers are being left to another process of this node: none is made.
+    pub(super) leaves_peers: Cell<bool>,
     /// The clients of all shards that had a call a moment ago, while clients are let go.
     pub(super) in_calls: RefCell<Arc<CallsOfClients>>,
 }
@@ -187,6 +189,7 @@ impl Shard {
             ended: Notify::new(),
             drained: Notify::new(),
             letting_go: Cell::new(0),
+            leaves_peers: Cell::new(false),
             in_calls: RefCell::default(),
         })
     }

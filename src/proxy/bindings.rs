@@ -82,7 +82,12 @@ impl Core {
                 self.env.tell(asker.shard, located, out);
             }
             BindingMessage::Located { asker, answer } => self.located(asker, answer, now, out),
-            BindingMessage::Pass { place, bytes } => self.pass_on(place, &bytes, out),
+            BindingMessage::Pass {
+                place,
+                bytes,
+                until,
+            } => self.pass_on(place, &bytes, until, out),
+            BindingMessage::HeldElsewhere(id) => self.held_elsewhere(id, now, out),
             BindingMessage::Taken { id, by, asker } => {
                 self.env.taken.note(id, PeerKey(by), now);
                 self.env.directory.stop_waiting(id, asker);
@@ -129,6 +134,7 @@ impl Core {
         let (displaced, waiters) = match self.env.directory.hold(holding, room, now) {
             Held::Entered(displaced, waiters) => {
                 self.env.taken.forget(id);
+                self.env.report_held(id, out);
                 // The calls of before go where their user is now.
                 if let Some(former) = self.env.former.take(id).filter(|at| *at != link) {
                     let message = BindingMessage::Displaced { id, link: former };
@@ -167,7 +173,7 @@ impl Core {
                     let located = BindingMessage::Located { asker, answer };
                     self.env.tell(asker.shard, located, out);
                 }
-                Waiter::Message(bytes) => self.pass_on(Place::Binding(id), &bytes, out),
+                Waiter::Message(bytes) => self.pass_on(Place::Binding(id), &bytes, None, out),
             }
         }
     }
@@ -185,10 +191,10 @@ impl Core {
     }
 
     /// A message for a client that this shard knows.
-    fn pass_on(&mut self, place: Place, bytes: &[u8], out: &mut Actions) {
+    fn pass_on(&mut self, place: Place, bytes: &[u8], until: Option<Instant>, out: &mut Actions) {
         let start = out.bytes.len();
         out.bytes.extend_from_slice(bytes);
-        if self.env.pass(place, start, out).is_err() {
+        if self.env.pass_until(place, until, start, out).is_err() {
             out.record(Event::MessageDropped {
                 reason: MessageReason::FlowGone.into(),
                 remote: None,

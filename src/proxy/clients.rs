@@ -10,9 +10,10 @@ use super::binding::{
 use super::branch::BranchKey;
 use super::credentials;
 use super::environment::Environment;
-use super::interface::{Action, Actions, Origin};
+use super::interface::{Action, Actions, Origin, RemoteIdentity};
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
+use super::process::Envelope;
 use super::sibling::SiblingPlan;
 use crate::observe::Event;
 use crate::reason::MessageReason;
@@ -128,6 +129,10 @@ impl Environment {
             (found, _) => found,
         };
         match (found, place.binding()) {
+            // Nobody comes back to a process that accepts no more: it is sent through the other one, where it waits.
+            (Found::WaitUntil(_), Some(id)) if waits && self.has_left(id) => {
+                Answer::At(LinkId::none(self.shard))
+            }
             (Found::At(link), Some(id)) if self.directory.is_held(id, link) => Answer::Holds(link),
             (Found::At(link), _) => Answer::At(link),
             // It may come, and the asker knows of somebody else who waits.
@@ -173,7 +178,17 @@ impl Environment {
     /// Whether a message comes from the client at this target, as far as this shard knows.
     pub(crate) fn is_client_at(&self, target: Leg, origin: &Origin) -> bool {
         match target {
-            Leg::Binding(id) => origin.held == Some(id) || self.links.holds(origin.link, id),
+            Leg::Binding(id) => {
+                let vouched = match &origin.identity {
+                    RemoteIdentity::Vouched(sender) => sender.bindings(),
+                    RemoteIdentity::Client
+                    | RemoteIdentity::Peer(_)
+                    | RemoteIdentity::OtherProcess => &[],
+                };
+                origin.held == Some(id)
+                    || self.links.holds(origin.link, id)
+                    || vouched.contains(&id)
+            }
             Leg::Client(_) | Leg::Peer(_) => false,
         }
     }
@@ -189,6 +204,20 @@ impl Environment {
         start: usize,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
+        self.pass_until(place, None, start, out)
+    }
+
+    /// As [`Self::pass`]; `until`: a client that is not known here is waited for.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn pass_until(
+        &mut self,
+        place: Place,
+        until: Option<Instant>,
+        start: usize,
+        out: &mut Actions,
+    ) -> Result<(), MessageReason> {
         let shard = place.shard(self.shards);
         let found = match shard == self.shard {
             true => self.look(place, shard, None),
@@ -198,19 +227,31 @@ impl Environment {
             out.send(link, start, None);
             return Ok(());
         }
+        if let Some(id) = place.binding().filter(|_| shard == self.shard)
+            && self.directory.knows(id)
+            && self.cross(&Envelope::ToClient(id), start, out)
+        {
+            return Ok(());
+        }
         // Copied: it leaves this shard, or stays here for a while.
         let bytes: Box<[u8]> = out.bytes.get(start..).unwrap_or_default().into();
         out.bytes.truncate(start);
         if shard != self.shard && shard < self.shards {
-            let message = BindingMessage::Pass { place, bytes };
+            let message = BindingMessage::Pass {
+                place,
+                bytes,
+                until,
+            };
             out.list.push(Action::Tell { shard, message });
             return Ok(());
         }
-        let waits = match (found, place.binding()) {
-            (Found::WaitUntil(until), Some(id)) => {
-                self.directory.wait(id, Waiter::Message(bytes), until)
-            }
-            _ => false,
+        let known = match found {
+            Found::WaitUntil(until) => Some(until),
+            Found::At(_) | Found::Gone => None,
+        };
+        let waits = match (until.max(known), place.binding()) {
+            (Some(until), Some(id)) => self.directory.wait(id, Waiter::Message(bytes), until),
+            (_, None) | (None, _) => false,
         };
         waits.then_some(()).ok_or(MessageReason::FlowGone)
     }
@@ -228,10 +269,7 @@ impl Environment {
         };
         let is_lost = matches!(found, Found::WaitUntil(_)) && self.directory.knows(id);
         let taken = self.taken.by(id, self.now).filter(|key| plan.asks(*key));
-        // Nobody comes back to a process that accepts no more.
-        let successor = self.links.other_process();
-        let successor = successor.filter(|key| is_lost && self.is_retired && plan.asks(*key));
-        let sibling = taken.or(successor).or(plan.named.filter(|_| !is_lost));
+        let sibling = taken.or(plan.named.filter(|_| !is_lost));
         sibling.map_or(Carrier::This, Carrier::Sibling)
     }
 

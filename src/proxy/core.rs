@@ -158,6 +158,19 @@ impl Core {
         self.env.is_retired = is_retired;
     }
 
+    /// Nothing new is sent on this link, which is to be closed when what runs on it is over.
+    pub fn send_no_requests(&mut self, link: LinkId) {
+        if let Some(link) = self.env.links.get_mut(link) {
+            link.requests = false;
+        }
+    }
+
+    /// Whether a request that was sent on the link waits for its answer.
+    pub fn awaits_answer(&self, link: LinkId) -> bool {
+        let link = self.env.links.get(link);
+        link.is_some_and(|link| !link.branches.is_empty())
+    }
+
     /// Transactions that still owe an answer.
     pub fn pending(&self) -> usize {
         self.contexts.all().filter(|c| c.pending()).count()

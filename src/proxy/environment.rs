@@ -17,6 +17,7 @@ use super::link_id::LinkId;
 use super::link_state::{LinkState, QueuedMessage, SendIf};
 use super::links::Links;
 use super::log_levels::LogLevels;
+use super::process::Envelope;
 use super::reached_bounds::{ReachedBounds, is_bound};
 use super::refused_credentials::RefusedCredentials;
 use super::refused_invites::RefusedInvites;
@@ -188,7 +189,7 @@ impl Environment {
             remote,
             ..
         } = *origin;
-        if link.shard() == self.shard {
+        if link.shard() == self.shard && !link.is_none() {
             return self.links.get(link).map(|l| (l.leg, l.certainty));
         }
         same_party::far_end(link, identity, remote, self.routing())
@@ -233,7 +234,10 @@ impl Environment {
     /// Whether bytes for this link can be handed out: another shard knows whether its own link
     /// lives, and reports if it does not.
     pub(crate) fn is_live(&self, link: LinkId) -> bool {
-        link.shard() != self.shard || self.links.get(link).is_some()
+        match link.shard() == self.shard {
+            true => self.links.get(link).is_some_and(|link| !link.leaving),
+            false => !link.is_none(),
+        }
     }
 
     /// Sends what stands in `out` from `start` on back to where a request came from: on its link,
@@ -285,6 +289,12 @@ impl Environment {
         }
         if let Leg::Binding(id) = target {
             return self.pass(Place::Binding(id), start, out);
+        }
+        // Nothing new is connected to by a process that hands over: its successor has what it needs.
+        if let Leg::Peer(key) = target
+            && self.cross(&Envelope::ToPeer(key.0), start, out)
+        {
+            return Ok(());
         }
         let bytes = out.bytes.get(start..).unwrap_or_default().to_vec();
         out.bytes.truncate(start);

@@ -4,6 +4,7 @@
 //! The shell reports each event once, to every shard that it may concern, and carries out the
 //! actions before the next one. An event may therefore name a link or a peer that this shard does
 //! not know (any more): it is passed over in silence.
+use super::binding::BindingMessage;
 use super::context::{CurrentBranch, NextStep};
 use super::core::Core;
 use super::interface::{Actions, LinkEvent, RemoteIdentity};
@@ -83,6 +84,7 @@ impl Core {
                 self.link_judged(link, (far_end, under), requests, now, out);
             }
             LinkEvent::Gone { link } => self.link_gone(link, now, out),
+            LinkEvent::Leaving { link } => self.link_leaves(link, out),
             LinkEvent::Withdrawn { link } => {
                 if let Some(link) = self.env.links.get_mut(link) {
                     // What runs on it may finish; `admission` refuses what begins, and
@@ -340,6 +342,20 @@ impl Core {
                 // Without room it is lost as on a lossy path.
                 let _ = env.send_downstream(Leg::Peer(entry), None, start, only, out);
             }
+        }
+    }
+
+    /// A connection is being closed from this side. Its clients are elsewhere from now on; what was sent on it before may still
+    /// be answered there.
+    fn link_leaves(&mut self, link: LinkId, out: &mut Actions) {
+        let Some(state) = self.env.links.leaves(link) else {
+            return;
+        };
+        let held = state.held.iter().flat_map(|held| held.ids.iter().copied());
+        let held: Vec<_> = held.chain(state.former.iter().copied()).collect();
+        for id in held {
+            let lost = BindingMessage::Lost { id, link };
+            self.env.tell(id.shard(self.env.shards), lost, out);
         }
     }
 

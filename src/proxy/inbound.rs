@@ -12,7 +12,7 @@
 //! would lift the policy for everything that its sides send with its Call-ID.
 use super::binding::BindingId;
 use super::environment::{Environment, Upstream};
-use super::interface::Origin;
+use super::interface::{Origin, RemoteIdentity};
 use super::leg::{Certainty, Leg};
 use super::same_party;
 use super::sibling::HandedOver;
@@ -44,6 +44,8 @@ pub(crate) struct InboundMessage<'m, 'a> {
     pub(crate) held: Option<BindingId>,
     pub(crate) message: &'m Message<'a>,
     pub(crate) now: Instant,
+    /// This node has closed its side of the connection: an answer goes another way, if there is one.
+    pub(crate) is_last: bool,
 }
 
 impl InboundMessage<'_, '_> {
@@ -225,9 +227,14 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
         let link = is_client.then(|| self.inbound.leg.as_u64());
         let bindings = env.links.bindings_of(self.inbound.origin.link);
         let former = env.links.former_of(self.inbound.origin.link);
+        let vouched = match &self.inbound.origin.identity {
+            RemoteIdentity::Vouched(sender) => sender.bindings(),
+            RemoteIdentity::Client | RemoteIdentity::Peer(_) | RemoteIdentity::OtherProcess => &[],
+        };
+        let bindings = bindings.chain(former).chain(vouched.iter().copied());
         sides
             .chain(link)
-            .chain(bindings.chain(former).map(BindingId::as_u64))
+            .chain(bindings.map(BindingId::as_u64))
             .map(|side| self.transaction_key(side, env))
     }
 

@@ -5,6 +5,7 @@ use super::binding::{BindingId, BindingMessage};
 use super::branch::BranchKey;
 use super::calls::CallMessage;
 use super::link_id::LinkId;
+use super::process::VouchedSender;
 use crate::observe::{Event, EventKind};
 use crate::reason::Reason;
 use crate::sip::Via;
@@ -23,6 +24,8 @@ pub enum RemoteIdentity {
     Client,
     /// The other process of this node, which has the other end of an inherited pair of sockets: a sibling, and nothing else.
     OtherProcess,
+    /// Somebody at the other process of this node, which has handed the message over.
+    Vouched(VouchedSender),
 }
 
 /// Where a message came from.
@@ -137,6 +140,11 @@ pub enum LinkEvent {
         remote: SocketAddr,
         /// As in `Up`.
         requests: bool,
+    },
+    /// It is being closed from this side: nothing more is sent on it, and what still comes was sent before its far end knew.
+    Leaving {
+        /// The link.
+        link: LinkId,
     },
     /// No connection to the peer could be made; what waits for it fails over or is answered.
     ConnectFailed {

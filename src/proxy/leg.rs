@@ -4,6 +4,7 @@ use super::binding::BindingId;
 use super::calls::CallClient;
 use super::interface::RemoteIdentity;
 use super::link_id::LinkId;
+use super::process::VouchedSender;
 use smallvec::SmallVec;
 
 /// A peer by name: the same number in every node, generation and run, so that tokens outlive a
@@ -103,6 +104,8 @@ impl Leg {
         Some(match identity {
             RemoteIdentity::Client => Self::Client(link),
             RemoteIdentity::OtherProcess => Self::Peer(PeerKey::OTHER_PROCESS),
+            RemoteIdentity::Vouched(VouchedSender::Client(_)) => Self::Client(link),
+            RemoteIdentity::Vouched(VouchedSender::Peer(key)) => Self::Peer(PeerKey(*key)),
             RemoteIdentity::Peer(id) => {
                 Self::Peer(PeerKey::of(id.decision().peer_name.as_deref()?))
             }

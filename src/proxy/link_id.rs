@@ -16,6 +16,10 @@ impl LinkId {
     pub(crate) fn none(shard: u8) -> Self {
         Self::new(shard, u32::MAX, u32::MAX)
     }
+    /// Whether it is [`Self::none`].
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::none(self.shard())
+    }
     /// The owning shard.
     pub fn shard(self) -> u8 {
         (self.0 >> 56) as u8

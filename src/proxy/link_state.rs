@@ -23,6 +23,8 @@ pub(crate) struct LinkState {
     pub(crate) requests: bool,
     /// Whether its queue is long.
     pub(crate) full: bool,
+    /// Whether this node is closing it: nothing is sent there any more, and what comes still counts.
+    pub(crate) leaving: bool,
     /// Transactions that came from it and are still open.
     pub(crate) in_flight: u32,
     /// Slots of the contexts whose current branch was sent on it.
@@ -83,6 +85,7 @@ impl LinkState {
             trusted: true,
             requests,
             full: false,
+            leaving: false,
             in_flight: 0,
             answered: 0,
             invites: 0,

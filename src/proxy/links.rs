@@ -274,6 +274,17 @@ impl Links {
         Some(link)
     }
 
+    /// A link is being closed from this side: what still comes on it counts, and nothing more is sent.
+    pub(crate) fn leaves(&mut self, id: LinkId) -> Option<&LinkState> {
+        let link = self.links.get_mut(&id)?;
+        link.leaving = true;
+        link.requests = false;
+        if link.leg == Leg::Peer(PeerKey::OTHER_PROCESS) {
+            self.other_process = self.any_link(PeerKey::OTHER_PROCESS).is_some();
+        }
+        self.links.get(&id)
+    }
+
     /// Forgets the peers that nothing runs with.
     pub(crate) fn forget_idle_peers(&mut self) {
         let idle = self.peers.iter().filter(|(_, peer)| peer.is_idle());
@@ -492,8 +503,13 @@ impl Links {
     /// first of all one that is known to be its own.
     pub(crate) fn any_link(&self, key: PeerKey) -> Option<LinkId> {
         let links = &self.peers.get(&key)?.links;
-        let own = links.iter().rev().find(|id| !self.is_open(**id));
-        own.or(links.last()).copied()
+        let stays = |id: &&LinkId| self.links.get(id).is_none_or(|link| !link.leaving);
+        let mut links = links.iter().rev().filter(stays);
+        let last = links.next()?;
+        let own = std::iter::once(last)
+            .chain(links)
+            .find(|id| !self.is_open(**id));
+        own.or(Some(last)).copied()
     }
 
     /// Notes that a context's current branch was sent on the link, so that its loss finds the

@@ -45,10 +45,11 @@ impl Core {
         // Whatever it is, the far end lives: silence is counted against a peer only if nothing came
         // (`timeouts`).
         self.env.now = now;
-        let mut held = origin.held;
+        let (mut held, mut is_last) = (origin.held, false);
         if let Some(link) = self.env.links.get_mut(origin.link) {
             link.heard = Some(now);
             link.messages = link.messages.wrapping_add(1);
+            is_last = link.leaving;
             held = link.held.first().and_then(HeldBinding::id).or(held);
         }
         let Some((mut leg, mut certainty)) = self.env.far_end(origin) else {
@@ -71,6 +72,7 @@ impl Core {
             held,
             message,
             now,
+            is_last,
         };
         self.read(inbound, out);
         self.settle(now, out);
@@ -195,6 +197,10 @@ impl Core {
             | Method::Update
             | Method::Other(_) => {}
         }
+        // What it begins anew a client begins again when it is back: nobody is to ring for what it has given up.
+        if inbound.is_last && inbound.leg.is_client() && request.to.tag().is_none() {
+            return;
+        }
         // Before it is judged: a repetition must get the same answer, even if a reload has changed
         // the policy meanwhile.
         match self.contexts.by_key(request.key) {
@@ -269,7 +275,9 @@ impl Core {
         }
         match stateless::forward_ack(request, &mut self.env, out) {
             Ok(()) => {}
-            Err(MessageReason::AckUnmatched) if ask_next(inbound, &mut self.env, out) => {}
+            Err(MessageReason::AckUnmatched)
+                if ask_next(inbound, &mut self.env, out)
+                    || self.env.ask_other_process(inbound, out) => {}
             Err(reason) => {
                 self.env.drop_message(inbound.upstream(), reason, out);
                 let from = (inbound.origin.link, inbound.leg);
@@ -294,7 +302,7 @@ impl Core {
             None => None,
         };
         let Some(slot) = slot else {
-            if !ask_next(inbound, &mut self.env, out) {
+            if !ask_next(inbound, &mut self.env, out) && !self.env.ask_other_process(inbound, out) {
                 let from = (inbound.origin.link, inbound.leg);
                 self.env.note_stray(from, inbound.now, out);
                 let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
@@ -339,7 +347,11 @@ impl Core {
         let branch = own_branch(inbound, &self.env)?;
         if branch.shard != self.env.shard {
             if branch.shard >= self.env.shards || inbound.origin.asked > 0 {
-                return Err(MessageReason::ResponseUnmatched);
+                let is_asked = self.env.ask_other_process(inbound, out);
+                return match is_asked {
+                    true => Ok(()),
+                    false => Err(MessageReason::ResponseUnmatched),
+                };
             }
             // They may be made up, or a gateway's with many calls: more are read more slowly, and none is lost.
             if let Leg::Client(_) = inbound.leg
@@ -379,6 +391,8 @@ impl Core {
             // answer to a BENOTIFY is to be ignored (MS-SIP §3.5.5.3).
             return match cseq.method == Method::Cancel || cseq.method.is_best_effort() {
                 true => Ok(()),
+                // A process that has handed over, or taken over, may have it.
+                false if self.env.ask_other_process(inbound, out) => Ok(()),
                 false => Err(MessageReason::ResponseUnmatched),
             };
         };

@@ -36,6 +36,7 @@
 //! | `transaction`, `context`, `contexts`, `target_set`, `relay`, `cancellation`, `timeouts` | §16.7, §17: the response context and its transactions |
 //! | `partner_way`, `covered` | which connection or name of a partner a dialog belongs to |
 //! | `stateless` | the ACK of a 2xx, and BENOTIFY |
+//! | `process` | what goes on in the other process of this node while one hands over to the other |
 //! | `ping` | OPTIONS to pool members |
 //! | `calls`, `call_notes`, `identity`, `log_key` | the calls that are up, what begins and ends them, and who they are for the log |
 //! | `core`, `messages`, `events` | the core and its inputs |
@@ -90,6 +91,7 @@ mod plan;
 mod policy;
 mod pool_order;
 mod privacy;
+mod process;
 mod reached_bounds;
 mod refused_credentials;
 mod refused_invites;
@@ -125,6 +127,7 @@ pub use link_id::LinkId;
 pub use link_state::PeerLoad;
 pub use listing::OTHER_PROCESS;
 pub use log_levels::{LogLevel, LoggedParty};
+pub use process::{Envelope, VouchedSender};
 pub use refused_credentials::RefusedCredentials;
 pub use tables::Tables;
 pub use token::TokenKeys;

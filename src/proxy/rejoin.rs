@@ -176,7 +176,7 @@ impl ResponseContext {
         env: &mut Environment,
         out: &mut Actions,
     ) -> NextStep {
-        if link.shard() == env.shard {
+        if link.shard() == env.shard && !link.is_none() {
             match env.links.get(link) {
                 // Closed while the answer was under way.
                 None => {
@@ -241,7 +241,9 @@ impl ResponseContext {
             link,
             client,
         };
-        env.links.add_branch(link, self.slot);
+        if !link.is_none() {
+            env.links.add_branch(link, self.slot);
+        }
         self.cancel_sent = false;
         self.send_cancel(now, env, out);
         NextStep::Keep

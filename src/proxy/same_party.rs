@@ -68,9 +68,10 @@ fn all_entries(identity: &RemoteIdentity) -> OtherEntries {
             let also = id.also().iter().map(PeerName::as_str);
             first.chain(also).map(PeerKey::of).collect()
         }
-        RemoteIdentity::Peer(_) | RemoteIdentity::Client | RemoteIdentity::OtherProcess => {
-            OtherEntries::new()
-        }
+        RemoteIdentity::Peer(_)
+        | RemoteIdentity::Client
+        | RemoteIdentity::OtherProcess
+        | RemoteIdentity::Vouched(_) => OtherEntries::new(),
     }
 }
 

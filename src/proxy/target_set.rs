@@ -8,6 +8,7 @@
 //!
 //! Serial forking bounds the work of one request: never more than one branch, one copy and one
 //! timer at a time.
+use super::binding::Place;
 use super::branch::BranchKey;
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
@@ -17,6 +18,7 @@ use super::link_id::LinkId;
 use super::links::LinkChoice;
 use super::outgoing::MessageWriter;
 use super::partner_way::NextWay;
+use super::process::Envelope;
 use super::transaction::{ClientTransaction, InviteClient, NonInviteClient, ServerTransaction};
 use crate::reason::MessageReason;
 use crate::sip::{Message, Via};
@@ -228,6 +230,8 @@ impl ResponseContext {
                 Ok(Some(link))
             }
             LinkChoice::Full => Err(MessageReason::PeerCongested),
+            // A process that hands over connects to nobody any more.
+            LinkChoice::None if env.has_successor() => Ok(Some(LinkId::none(env.shard))),
             LinkChoice::None => {
                 let is_last = self.tried >= self.targets.len();
                 let bytes = message.bytes().len();
@@ -326,7 +330,16 @@ impl ResponseContext {
             &branch,
             &mut out.bytes,
         )?;
-        out.send(link, start, Some(self.branch_key()));
+        match (link.is_none(), target) {
+            (false, _) => out.send(link, start, Some(self.branch_key())),
+            // What leaves by the other process of this node has no connection here.
+            (true, Leg::Binding(id)) => env.pass(Place::Binding(id), start, out)?,
+            (true, Leg::Peer(key)) if env.cross(&Envelope::ToPeer(key.0), start, out) => {}
+            (true, Leg::Peer(_) | Leg::Client(_)) => {
+                out.bytes.truncate(start);
+                return Err(MessageReason::PeerUnreachable);
+            }
+        }
         // It may have been read there: a second copy would be merged with it, and refused.
         self.looked_again = true;
         let client = match self.server {
@@ -341,7 +354,9 @@ impl ResponseContext {
             client,
         };
         self.start_timer(now, env);
-        env.links.add_branch(link, self.slot);
+        if !link.is_none() {
+            env.links.add_branch(link, self.slot);
+        }
         Ok(())
     }
 }

@@ -2,22 +2,25 @@
 use super::outcome::Upgraded;
 use super::successor::Successor;
 use super::words::Word;
+use crate::daemon::clock::now;
 use crate::daemon::control::{ControlContext, ControlRefusal, Reply, Request, SupervisorCommand};
 use crate::daemon::node::Daemon;
 use crate::daemon::signals::Stop;
 use crate::reason::DaemonReason;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 /// How often is looked whether the last client is gone.
 const LOOK: Duration = Duration::from_millis(500);
 /// What a shard may take to answer that.
 const FOR_SHARDS: Duration = Duration::from_secs(5);
+/// How long a call may ring on when everybody else has gone: as long as any call may (RFC 3261 §16.6, Timer C).
+const LAST_CALLS: Duration = Duration::from_secs(200);
 /// What a question of the new process may take when this one ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -41,6 +44,8 @@ pub(in crate::daemon) async fn retire(
     (hang_up, stop): (&mut Signal, &mut Stop),
 ) -> Retired {
     let mut answers = Answers::new();
+    // When its peers are left, and since when.
+    let mut left: Option<(JoinHandle<()>, Instant)> = None;
     // The watchdog's pulses are the new process's to send.
     let mut look = tokio::time::interval(LOOK);
     loop {
@@ -76,10 +81,23 @@ pub(in crate::daemon) async fn retire(
             }
             _ = look.tick() => {
                 daemon.edge.heed_calls(FOR_SHARDS).await;
-                let status = daemon.status(FOR_SHARDS).await;
-                // Who still shakes hands will be a client, and is let go as one.
-                if status.is_some_and(|status| status.clients + status.handshakes == 0) {
-                    break leave_peers(daemon, stop).await;
+                let Some(status) = daemon.status(FOR_SHARDS).await else {
+                    continue;
+                };
+                match &left {
+                    // Who still shakes hands will be a client, and is let go as one.
+                    None if status.clients + status.handshakes == 0 => {
+                        left = Some((tokio::spawn(leave_peers(Arc::clone(daemon))), now()));
+                    }
+                    // A call may ring at a phone that has gone to the new process.
+                    Some((task, since))
+                        if task.is_finished()
+                            && (status.transactions == 0
+                                || now().saturating_duration_since(*since) > LAST_CALLS) =>
+                    {
+                        break;
+                    }
+                    Some(_) | None => {}
                 }
             }
         }
@@ -103,13 +121,9 @@ pub(in crate::daemon) async fn retire(
 }
 
 /// Peers have other connections to the new process, or make them.
-async fn leave_peers(daemon: &Daemon, stop: &mut Stop) {
-    // A peer on whose connection something runs all the time is closed after this with the rest, as on any stop.
+async fn leave_peers(daemon: Arc<Daemon>) {
     let bound = daemon.generation().topology().limits().drain;
-    tokio::select! {
-        () = daemon.edge.leave_peers(bound) => {}
-        () = stop.recv() => {}
-    }
+    daemon.edge.leave_peers(bound).await;
 }
 
 /// Carries out what an operator has asked the new process.

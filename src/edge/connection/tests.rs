@@ -58,12 +58,8 @@ async fn connection() -> (Connection, StdStream) {
     let local = StdStream::connect(listener.local_addr().unwrap()).unwrap();
     let (remote, _) = listener.accept().unwrap();
     let small = 16 * 1024;
-    socket2::SockRef::from(&local)
-        .set_send_buffer_size(small)
-        .unwrap();
-    socket2::SockRef::from(&remote)
-        .set_recv_buffer_size(small)
-        .unwrap();
+    SockRef::from(&local).set_send_buffer_size(small).unwrap();
+    SockRef::from(&remote).set_recv_buffer_size(small).unwrap();
     local.set_nonblocking(true).unwrap();
     remote.set_nonblocking(true).unwrap();
     let tcp = TcpStream::from_std(local).unwrap();
@@ -141,7 +137,7 @@ async fn a_remote_end_that_is_gone_is_read_from_but_not_written_to() {
     let (connection, remote) = connection().await;
     let buffers = Buffers::default();
     let linger = Some(Duration::ZERO);
-    socket2::SockRef::from(&remote).set_linger(linger).unwrap();
+    SockRef::from(&remote).set_linger(linger).unwrap();
     drop(remote);
     while send(&connection, &buffers) != Flushed::Gone {
         tokio::time::sleep(Duration::from_millis(1)).await;

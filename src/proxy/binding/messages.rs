@@ -175,7 +175,11 @@ pub enum BindingMessage {
         place: Place,
         /// One message as it is sent.
         bytes: Box<[u8]>,
+        /// Until when a client that is not known here is waited for: another process has let it go a moment ago.
+        until: Option<Instant>,
     },
+    /// To the directory: it is at the other process of this node.
+    HeldElsewhere(BindingId),
     /// To the shard of a connection: send this there, else to the peer as such; nobody waits for an
     /// answer.
     Over {

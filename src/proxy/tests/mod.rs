@@ -10,6 +10,7 @@ mod callers;
 mod calls;
 mod contacts;
 mod credentials;
+mod crossing;
 mod crowded;
 mod dialogs;
 mod domains;

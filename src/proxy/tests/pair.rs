@@ -58,6 +58,18 @@ impl Pair {
         pair
     }
 
+    /// The first hands over to the second.
+    pub(super) fn retire(&mut self) {
+        let cores = self.nodes[0].cores.iter_mut();
+        cores.for_each(|core| core.retire(true));
+    }
+
+    /// The far end of a connection of this node sends this.
+    pub(super) fn says(&mut self, at: usize, link: LinkId, text: &str) {
+        self.nodes[at].send(link, text);
+        self.pump();
+    }
+
     /// Time passes at both; pings are answered.
     pub(super) fn pass(&mut self, time: Duration) {
         let end = self.nodes[0].now + time;

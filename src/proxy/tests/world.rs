@@ -6,8 +6,8 @@ use crate::proxy::binding::{BindingName, Device};
 use crate::proxy::host_hash::host_hash;
 use crate::proxy::token::BoundClient;
 use crate::proxy::{
-    Action, Actions, AdvertisedNames, BindingMessage, CallMessage, Core, CoreSetup, HealthBoard,
-    LinkEvent, LinkId, Origin, RefusedCredentials, RemoteIdentity, Tables, TokenKeys,
+    Action, Actions, AdvertisedNames, BindingMessage, CallMessage, Core, CoreSetup, Envelope,
+    HealthBoard, LinkEvent, LinkId, Origin, RefusedCredentials, RemoteIdentity, Tables, TokenKeys,
 };
 use crate::sip::{Message, Uri};
 use crate::topology::{Direction, DnsName, PeerRef, Topology};
@@ -342,7 +342,9 @@ impl World {
                 continue;
             };
             let identity = match identity {
-                RemoteIdentity::Client | RemoteIdentity::OtherProcess => Some(identity),
+                RemoteIdentity::Client
+                | RemoteIdentity::OtherProcess
+                | RemoteIdentity::Vouched(_) => Some(identity),
                 RemoteIdentity::Peer(id) => {
                     let fqdn = id.decision().peer_name.clone().unwrap();
                     self.try_peer_id(&fqdn).map(RemoteIdentity::Peer)
@@ -432,6 +434,18 @@ impl World {
     fn deliver(&mut self, shard: u8, origin: &Origin, bytes: &[u8]) {
         let mut out = Actions::default();
         let message = Message::parse(bytes).expect("framed");
+        if matches!(origin.identity, RemoteIdentity::OtherProcess)
+            && let Some(envelope) = Envelope::read(&message)
+        {
+            return match Origin::vouched(&envelope, shard) {
+                Some(origin) => self.deliver(shard, &origin, message.body()),
+                None => {
+                    let core = &mut self.cores[usize::from(shard)];
+                    core.on_envelope(&envelope, message.body(), self.now, &mut out);
+                    self.carry_out(shard, None, out);
+                }
+            };
+        }
         self.cores[usize::from(shard)].on_message(origin, &message, self.now, &mut out);
         self.carry_out(shard, Some((origin, bytes)), out);
     }
@@ -488,7 +502,9 @@ impl World {
                 } => {
                     self.questions += usize::from(is_question);
                     let (origin, bytes) = given.expect("only a message is handed over");
-                    self.used_by.insert((origin.link, shard));
+                    if self.links.contains_key(&origin.link) {
+                        self.used_by.insert((origin.link, shard));
+                    }
                     let origin = Origin {
                         asked,
                         held,

@@ -1,0 +1,173 @@
+//! When something goes to the other process of this node, and what is done with what comes from there.
+use super::envelope::Envelope;
+use super::vouched::VouchedSender;
+use crate::proxy::binding::{BindingId, BindingMessage, Found, Place, WAIT};
+use crate::proxy::core::Core;
+use crate::proxy::environment::Environment;
+use crate::proxy::inbound::InboundMessage;
+use crate::proxy::interface::{Actions, Origin, RemoteIdentity};
+use crate::proxy::leg::{Leg, PeerKey};
+use crate::proxy::link_id::LinkId;
+use crate::proxy::link_state::SendIf;
+use std::time::Instant;
+
+impl Environment {
+    /// The connection to the process that accepts in place of this one: clients and peers that leave this one are there.
+    fn successor(&self) -> Option<LinkId> {
+        self.links.other_process().filter(|_| self.is_retired)?;
+        self.links.any_link(PeerKey::OTHER_PROCESS)
+    }
+
+    /// Whether there is such a process.
+    pub(crate) fn has_successor(&self) -> bool {
+        self.successor().is_some()
+    }
+
+    /// Whether this client was here and comes back to the other process.
+    pub(crate) fn has_left(&self, id: BindingId) -> bool {
+        self.successor().is_some() && self.directory.knows(id)
+    }
+
+    /// Has the process that accepts send what stands in `out` from `start` on; `false`: there is none, and nothing has changed.
+    pub(crate) fn cross(&self, to: &Envelope, start: usize, out: &mut Actions) -> bool {
+        let Some(link) = self.successor() else {
+            return false;
+        };
+        let message = out.bytes.split_off(start);
+        to.write(&message, &mut out.bytes);
+        out.send(link, start, None);
+        true
+    }
+
+    /// The other process may still send to a connection that this client has left.
+    pub(crate) fn report_held(&self, id: BindingId, out: &mut Actions) {
+        if self.is_retired || self.links.other_process().is_none() {
+            return;
+        }
+        if let Some(link) = self.links.any_link(PeerKey::OTHER_PROCESS) {
+            let start = out.bytes.len();
+            Envelope::Holds(id).write(b"", &mut out.bytes);
+            out.send(link, start, None);
+        }
+    }
+
+    /// Hands a message over whose transaction no shard of this process has; `false`: the other one has it neither, since it has
+    /// handed it over itself, or there is none.
+    pub(crate) fn ask_other_process(
+        &self,
+        inbound: &InboundMessage<'_, '_>,
+        out: &mut Actions,
+    ) -> bool {
+        let Some(link) = self.links.any_link(PeerKey::OTHER_PROCESS) else {
+            return false;
+        };
+        let origin = inbound.origin;
+        let sender = match (inbound.leg, &origin.identity) {
+            (_, RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_)) => return false,
+            (Leg::Peer(key), _) => VouchedSender::Peer(key.0),
+            (Leg::Client(_) | Leg::Binding(_), _) => {
+                let own = self.links.bindings_of(origin.link);
+                let mut ids: smallvec::SmallVec<[BindingId; 1]> =
+                    own.chain(self.links.former_of(origin.link)).collect();
+                // Read by another shard.
+                if ids.is_empty() {
+                    ids.extend(inbound.held);
+                }
+                // Who has not registered is nobody there.
+                if ids.is_empty() {
+                    return false;
+                }
+                VouchedSender::Client(ids)
+            }
+        };
+        let envelope = Envelope::From {
+            sender,
+            remote: origin.remote,
+            local: origin.local,
+            number: origin.number,
+        };
+        let start = out.bytes.len();
+        envelope.write(inbound.message.bytes(), &mut out.bytes);
+        out.send(link, start, None);
+        true
+    }
+}
+
+impl Origin {
+    /// Of a message that the other process has read; `None`: the envelope holds another kind.
+    pub fn vouched(envelope: &Envelope, shard: u8) -> Option<Self> {
+        let Envelope::From {
+            sender,
+            remote,
+            local,
+            number,
+        } = envelope
+        else {
+            return None;
+        };
+        Some(Self {
+            link: LinkId::none(shard),
+            identity: RemoteIdentity::Vouched(sender.clone()),
+            remote: *remote,
+            local: *local,
+            asked: 0,
+            held: sender.bindings().first().copied(),
+            number: *number,
+        })
+    }
+}
+
+impl Core {
+    /// The other process of this node has this to send, or to say. What it hands over of others is a message of theirs, for
+    /// [`Self::on_message`].
+    pub fn on_envelope(
+        &mut self,
+        envelope: &Envelope,
+        bytes: &[u8],
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        self.env.now = now;
+        match *envelope {
+            Envelope::ToClient(id) => {
+                let message = BindingMessage::Pass {
+                    place: Place::Binding(id),
+                    bytes: bytes.into(),
+                    until: Some(now + WAIT),
+                };
+                self.env.tell(id.shard(self.env.shards), message, out);
+            }
+            Envelope::ToPeer(key) => {
+                let start = out.bytes.len();
+                out.bytes.extend_from_slice(bytes);
+                let to = Leg::Peer(PeerKey(key));
+                // A peer that is listed no more, or has no room: its sender repeats it or ends the call.
+                let _ = self
+                    .env
+                    .send_downstream(to, None, start, SendIf::Always, out);
+            }
+            Envelope::Holds(id) => {
+                let message = BindingMessage::HeldElsewhere(id);
+                self.env.tell(id.shard(self.env.shards), message, out);
+            }
+            // What the shell has to do.
+            Envelope::From { .. } | Envelope::Ends => {}
+        }
+        self.settle(now, out);
+    }
+
+    /// A client of this process is at the other one: its connection here is dead, and what runs on it follows.
+    pub(crate) fn held_elsewhere(&mut self, id: BindingId, now: Instant, out: &mut Actions) {
+        let env = &mut self.env;
+        if !env.is_retired {
+            return;
+        }
+        let Found::At(link) = env.directory.find(id, env.shard, None, now) else {
+            return;
+        };
+        let grace = env.limits.binding_grace;
+        env.directory.lost(id, link, grace, now);
+        let message = BindingMessage::Displaced { id, link };
+        env.tell(link.shard(), message, out);
+    }
+}
