@@ -3,8 +3,9 @@
 //! `cargo bench --bench upgrade -- [--upgrades 20] [--pairs 100] [--handover 5s] [--hold 4000]`
 //!
 //! Pairs of phones call each other through the node and a home server, one call after the other. They come back when their
-//! connection is closed, register, and go on with the call that they are in; a request whose connection was closed before
-//! its answer is repeated, as RFC 3261 §8.1.3.1 leaves it to the user agent, and counted. A prober connects all the time.
+//! connection is closed, register, and go on with the call that they are in. An answer whose connection was closed is waited
+//! for on the next one; a request that has none after that is repeated, as RFC 3261 §8.1.3.1 leaves it to the user agent, and
+//! counted. A prober connects all the time.
 //! Meanwhile the program is upgraded to itself again and again, each time as soon as the process before is gone.
 
 use sipward_lab::site::{EDGE, HOME, Site};
@@ -29,6 +30,8 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a user agent waits for an answer, or for the ACK of one: 64 times T1 (RFC 3261 §17.1.1.2), and a little.
 const TRANSACTION: Duration = Duration::from_secs(35);
+/// How long an answer is waited for on another connection than its request's, before the request is repeated.
+const FOR_ANSWER: Duration = Duration::from_secs(8);
 /// Between two connects of the prober.
 const PROBE: Duration = Duration::from_millis(5);
 
@@ -47,6 +50,8 @@ struct Ledger {
     answers: AtomicU64,
     /// Requests that were sent again, since their connection was closed before an answer.
     repeated: AtomicU64,
+    /// Requests whose connection was closed before an answer, which came over the next one.
+    answered_elsewhere: AtomicU64,
     /// Requests with another final answer than 200.
     refused: AtomicU64,
     connects: AtomicU64,
@@ -127,7 +132,7 @@ impl Phone {
         let end = now() + PATIENCE;
         loop {
             let message = make(&self.client);
-            let is_register = message.method() == Some("REGISTER");
+            let (is_register, sent_as) = (message.method() == Some("REGISTER"), message.clone());
             let answer = match self.client.draft(message).send().await {
                 Ok(sent) => tokio::select! {
                     answer = self.client.final_answer(&sent) => answer,
@@ -140,34 +145,49 @@ impl Phone {
                 Err(error) => Err(error),
             };
             match answer {
-                Ok(answer) => {
-                    self.ledger.answers.fetch_add(1, Relaxed);
-                    if answer.message.status() != Some(200) {
-                        self.ledger.refused.fetch_add(1, Relaxed);
-                    }
-                    return Ok(answer);
-                }
+                Ok(answer) => return self.done(answer),
                 Err(error) if self.client.wire().is_live() || now() > end => {
                     return Err(error.into());
                 }
-                Err(_) => {
+                Err(_) if is_register => {
                     self.ledger.repeated.fetch_add(1, Relaxed);
-                    match is_register {
-                        true => {
-                            self.client =
-                                Self::connect(&self.face, &self.user, &self.ledger).await?;
-                        }
-                        false => Box::pin(self.come_back()).await?,
+                    self.client = Self::connect(&self.face, &self.user, &self.ledger).await?;
+                }
+                Err(_) => {
+                    Box::pin(self.come_back()).await?;
+                    // What it has asked may be answered all the same, and then comes here.
+                    let id = (sent_as.call_id(), sent_as.cseq());
+                    let is_answer =
+                        |m: &SipMessage| m.status() >= Some(200) && (m.call_id(), m.cseq()) == id;
+                    self.client.set_patience(FOR_ANSWER);
+                    let answer = self.client.expect_where("the answer", is_answer).await;
+                    self.client.set_patience(TRANSACTION);
+                    if let Ok(answer) = answer {
+                        self.ledger.answered_elsewhere.fetch_add(1, Relaxed);
+                        return self.done(answer);
                     }
+                    self.ledger.repeated.fetch_add(1, Relaxed);
                 }
             }
         }
     }
 
-    /// The request of this method and call that arrives, on whatever connection.
+    /// Enters a final answer in the ledger.
+    fn done(&self, answer: Received) -> Outcome<Received> {
+        self.ledger.answers.fetch_add(1, Relaxed);
+        if answer.message.status() != Some(200) {
+            self.ledger.refused.fetch_add(1, Relaxed);
+        }
+        Ok(answer)
+    }
+
+    /// The request of this method and call that arrives, on whatever connection. An INVITE that is repeated meanwhile is
+    /// answered again, as a user agent does that knows the call.
     async fn expect(&mut self, method: &str, call: &str) -> Outcome<Received> {
         let end = now() + PATIENCE;
-        let wanted = |m: &SipMessage| m.method() == Some(method) && m.call_id() == call;
+        let wanted = |m: &SipMessage| {
+            m.call_id() == call && m.method().is_some_and(|it| it == method || it == "INVITE")
+        };
         loop {
             let got = tokio::select! {
                 biased;
@@ -179,7 +199,8 @@ impl Phone {
                 }
             };
             match got {
-                Ok(got) => return Ok(got),
+                Ok(got) if got.message.method() == Some(method) => return Ok(got),
+                Ok(again) => drop(Box::pin(self.answer(&again)).await?),
                 Err(error) if now() > end => return Err(error.into()),
                 Err(error) if self.client.wire().is_live() => return Err(error.into()),
                 Err(_) => self.ready().await?,
@@ -570,7 +591,11 @@ fn report(ledger: &Ledger, upgrades: usize, time: Duration, took: &[Duration]) -
         "requests           {requests}, final answers {answers}, of them not 200: {}",
         of(&ledger.refused)
     );
-    println!("repeated           {} after a close", of(&ledger.repeated));
+    println!(
+        "closed before      {} were answered on the next connection, {} repeated",
+        of(&ledger.answered_elsewhere),
+        of(&ledger.repeated)
+    );
     println!(
         "connects           {}, failed {}",
         of(&ledger.connects),

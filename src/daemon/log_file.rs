@@ -2,6 +2,7 @@
 //!
 //! A program that rotates it moves it away and sends the signal: from then on lines go to a file of the old name.
 //! SIGHUP, which other daemons take for this, is the reload here.
+use super::upgrade::FormerHandle;
 use crate::observe::{Event, Log, Sink};
 use crate::reason::DaemonReason;
 use crate::topology::LogSettings;
@@ -24,8 +25,18 @@ pub(super) fn sink(settings: &LogSettings) -> io::Result<Sink> {
 }
 
 /// Opens the file anew at each signal; runs for ever. Without a file the signal does nothing.
-pub(super) async fn reopen_at(mut signal: Signal, file: Option<PathBuf>, log: Log) {
+///
+/// A former process of this node writes there as well, while it lets its clients go.
+pub(super) async fn reopen_at(
+    mut signal: Signal,
+    file: Option<PathBuf>,
+    former: Option<FormerHandle>,
+    log: Log,
+) {
     while signal.recv().await.is_some() {
+        if let Some(former) = &former {
+            former.reopen_log();
+        }
         if let Some(path) = &file {
             let detail = reopen(path, &log).err();
             log.record(Event::LogReopened {

@@ -2,6 +2,7 @@
 use super::clock::now;
 use super::confinement::Outside;
 use super::error::DaemonError;
+use super::http::HttpSocket;
 use super::letting_go::LettingGo;
 use super::loading::load;
 use super::log_level_list::LogLevelList;
@@ -57,6 +58,8 @@ pub struct Daemon {
     pub(super) log_levels: Mutex<LogLevelList>,
     /// Where what the process dropped is done.
     pub(super) outside: Outside,
+    /// Where it answers monitoring.
+    pub(super) http: HttpSocket,
     /// It has begun to stop.
     draining: AtomicBool,
 }
@@ -161,6 +164,7 @@ impl Daemon {
             letting_go: Mutex::new(None),
             reloads: Mutex::default(),
             outside: Outside::default(),
+            http: HttpSocket::default(),
             draining: AtomicBool::new(false),
         })
     }

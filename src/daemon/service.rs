@@ -20,6 +20,7 @@ use crate::reason::DaemonReason;
 use crate::topology::{Limits, LogSettings};
 use crate::trust::Generation;
 use sd_notify::NotifyState;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -100,7 +101,6 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
             // Before anything is promised: a signal that arrives during start-up is not lost.
             let signals = (signal(SignalKind::hangup())?, Stop::new()?);
             let reopen = signal(SignalKind::user_defined1())?;
-            tokio::spawn(log_file::reopen_at(reopen, settings.file, log.clone()));
             let started = match former {
                 Some(former) => {
                     take_over(path, generation, sockets?, former, outside, &log).await?
@@ -110,6 +110,13 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
             if let Some(confined) = confined {
                 log.record(confined);
             }
+            let former = started.former.clone();
+            tokio::spawn(log_file::reopen_at(
+                reopen,
+                settings.file,
+                former,
+                log.clone(),
+            ));
             supervise(started, signals, program).await;
             Ok(())
         });
@@ -135,6 +142,8 @@ struct Started {
     place: Option<ControlPlace>,
     /// The process before this one, while it lets its clients go.
     former: Option<FormerHandle>,
+    /// Where that has answered monitoring.
+    http: Option<TcpListener>,
 }
 
 /// The usual start.
@@ -153,6 +162,7 @@ fn start(
         daemon: Arc::new(daemon),
         place,
         former: None,
+        http: None,
     })
 }
 
@@ -182,8 +192,12 @@ async fn take_over(
     // The same that is looked at after a reload, but here a listener that shows something else is a reason not to go on.
     daemon.try_listeners().await?;
     // From its return on the other one accepts nothing.
-    former.ready().await?;
-    daemon.take_over_denials();
+    let denials = former.ready().await?;
+    // Before anybody is let in. An earlier version does not say whom it refuses: then the state directory may.
+    match denials {
+        Some(denials) => daemon.edge.restore_denials(denials),
+        None => daemon.take_over_denials(),
+    }
     // Before the first request: it may be for a client that the other one has.
     daemon.edge.connect_process(process.links).await;
     daemon.edge.accept(true);
@@ -196,6 +210,7 @@ async fn take_over(
         daemon: Arc::new(daemon),
         place,
         former: Some(former.attend(log.clone())),
+        http: process.http,
     })
 }
 
@@ -245,6 +260,7 @@ async fn supervise(
         daemon,
         place,
         former,
+        http,
     } = started;
     // First, since the interval runs from here.
     let mut pulse = Pulse::new();
@@ -262,7 +278,7 @@ async fn supervise(
     tasks.spawn(super::crl_fetch::run(Arc::clone(&daemon), fetched));
     tasks.spawn(super::forecast::run(Arc::clone(&daemon)));
     // It goes on while the node drains, and shows that.
-    tasks.spawn(super::http::run(Arc::clone(&daemon)));
+    tasks.spawn(super::http::run(Arc::clone(&daemon), http, former.clone()));
     tasks.spawn(super::hep::run(Arc::clone(&daemon)));
     // A sender stays here even without a socket: a closed channel would wake the loop without end.
     let to = Sinks {
@@ -435,7 +451,7 @@ async fn hand_over(
     // Before it speaks itself: systemd heeds the main process.
     notify(&[NotifyState::MainPid(successor.pid)]);
     // One that is gone by now is noticed as such.
-    let _ = successor.go().await;
+    let _ = successor.go(daemon.edge.denials()).await;
     let over = daemon.generation().topology().limits().handover;
     // New requests go on: who is connected here is served here until it is let go.
     let clients = daemon.edge.let_clients_go(over, false, FOR_SHARDS).await;

@@ -28,6 +28,11 @@ impl Edge {
         self.denials.add(denial.clone()).then_some(denial)
     }
 
+    /// Takes over a denial of another process of this node; `false`: there are too many.
+    pub fn share_denial(&self, denial: Denial) -> bool {
+        self.denials.add(denial)
+    }
+
     /// Ends a denial that [`Self::deny`] has made; `false`: there is none.
     pub fn admit_again(&self, party: &DeniedParty) -> bool {
         self.denials.remove(party)

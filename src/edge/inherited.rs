@@ -19,6 +19,9 @@ pub const CONTROL: &str = "sipward-control";
 /// That of each end of a connection for SIP between the two.
 pub const LINK: &str = "sipward-link";
 
+/// That of the socket at which it answers monitoring.
+pub const HTTP: &str = "sipward-http";
+
 /// What the process was started with.
 #[derive(Default)]
 pub struct Inherited {
@@ -34,6 +37,8 @@ pub struct FormerProcess {
     pub conversation: UnixStream,
     /// The control socket that it has bound.
     pub control: Option<UnixListener>,
+    /// The socket at which it answers monitoring.
+    pub http: Option<TcpListener>,
     /// Ends of connections for SIP between the two.
     pub links: Vec<UnixStream>,
 }
@@ -67,6 +72,7 @@ impl Inherited {
         let mut descriptors = ListenFd::from_env();
         let mut inherited = Self::default();
         let (mut conversation, mut control, mut links) = (None, None, Vec::new());
+        let mut http = None;
         for position in 0..descriptors.len() {
             let name = names.next().unwrap_or_default();
             let unusable = |source| EdgeError::InheritedUnusable {
@@ -90,6 +96,10 @@ impl Inherited {
                     let Some((socket, address)) = taken.map_err(unusable)? else {
                         continue;
                     };
+                    if name == HTTP {
+                        http = Some(socket);
+                        continue;
+                    }
                     inherited.sockets.sockets.push(InheritedSocket {
                         name: name.to_owned(),
                         address,
@@ -103,6 +113,7 @@ impl Inherited {
         inherited.former = conversation.map(|conversation| FormerProcess {
             conversation,
             control,
+            http,
             links,
         });
         Ok(inherited)

@@ -111,7 +111,9 @@ pub use evidence::{Evidence, Reevaluation};
 pub use figures::ShardFigures;
 pub use hand_over::Handed;
 pub use handle::Edge;
-pub use inherited::{CONTROL, CONVERSATION, FormerProcess, Inherited, InheritedSockets, LINK};
+pub use inherited::{
+    CONTROL, CONVERSATION, FormerProcess, HTTP, Inherited, InheritedSockets, LINK,
+};
 pub use inventory::{LiveConnections, PeerConnection};
 pub use kick::KickTarget;
 pub use limit_use::LimitUse;

@@ -126,7 +126,14 @@ impl Shard {
             branch.is_some() && !connection.is_client() && !self.core.borrow().takes_requests(link)
         };
         let connection = self.connection(link).filter(|found| !is_refused(found));
+        let connection = connection.filter(|found| found.parted.get().is_none());
         let Some(connection) = connection else {
+            // What nobody waits for goes where its receiver is now, if that is known here.
+            if branch.is_none() {
+                let now = clock::now();
+                self.feed(None, |core, out| core.on_late(link, bytes, now, out));
+                return self.settle();
+            }
             let event = LinkEvent::Undeliverable { link, branch };
             // Without room there the transaction ends by its timer instead.
             self.send_to(from, ShardMessage::Link(event));

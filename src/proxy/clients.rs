@@ -131,6 +131,11 @@ impl Environment {
         match (found, place.binding()) {
             // Nobody comes back to a process that accepts no more: it is sent through the other one, where it waits.
             (Found::WaitUntil(_), Some(id)) if waits && self.has_left(id) => {
+                // Who asks may know sooner than this shard, and what it sends comes here next.
+                if let Some(gone) = gone {
+                    let grace = self.limits.binding_grace;
+                    self.directory.lost(id, gone, grace, self.now);
+                }
                 Answer::At(LinkId::none(self.shard))
             }
             (Found::At(link), Some(id)) if self.directory.is_held(id, link) => Answer::Holds(link),

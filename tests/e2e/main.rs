@@ -116,4 +116,8 @@ mod trust_matrix;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]
+mod upgrade_calls;
+#[cfg(test)]
+mod upgrade_commands;
+#[cfg(test)]
 mod withdrawal;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A world whose clients are let go within this time.
-async fn world(handover: &str) -> World {
+pub(crate) async fn world(handover: &str) -> World {
     World::with(|t| {
         t.section("[limits]").text("handover", handover);
     })
@@ -16,7 +16,7 @@ async fn world(handover: &str) -> World {
 }
 
 /// Upgrades to the same program; gives the number of the new process when it accepts and answers commands.
-async fn upgrade(edge: &Edge) -> u64 {
+pub(crate) async fn upgrade(edge: &Edge) -> u64 {
     let mark = edge.log.mark();
     let (code, upgraded) = edge.command(&["upgrade"]).await;
     assert_eq!(code, Some(0), "{upgraded}");
@@ -26,7 +26,7 @@ async fn upgrade(edge: &Edge) -> u64 {
 }
 
 /// Ends the new process, which this test has not started itself.
-async fn stop(edge: Edge, pid: u64) -> sipward_lab::EventLog {
+pub(crate) async fn stop(edge: Edge, pid: u64) -> sipward_lab::EventLog {
     let pid = pid.to_string();
     let ended = Command::new("kill").args(["-s", "TERM", &pid]).status();
     assert!(ended.unwrap().success());
@@ -38,7 +38,7 @@ async fn stop(edge: Edge, pid: u64) -> sipward_lab::EventLog {
 }
 
 /// The home server calls a phone over this connection; the dialogs of both sides.
-async fn call(home: &End, wire: &Wire, phone: &Client, path: &str) -> (Dialog, Dialog) {
+pub(crate) async fn call(home: &End, wire: &Wire, phone: &Client, path: &str) -> (Dialog, Dialog) {
     let call = home.invite(phone.contact()).header("Route", path);
     let call = call.on(wire).send().await.unwrap();
     let invite = phone.expect("INVITE").await.unwrap();
@@ -52,7 +52,13 @@ async fn call(home: &End, wire: &Wire, phone: &Client, path: &str) -> (Dialog, D
 }
 
 /// The home server asks in a dialog over this connection, and the phone answers.
-async fn home_asks(home: &End, wire: &Wire, dialog: &mut Dialog, phone: &Client, method: &str) {
+pub(crate) async fn home_asks(
+    home: &End,
+    wire: &Wire,
+    dialog: &mut Dialog,
+    phone: &Client,
+    method: &str,
+) {
     let sent = home.within(dialog, method).on(wire).send().await.unwrap();
     let got = phone.expect(method).await.unwrap();
     phone.reply(&got, 200).await.unwrap();
@@ -64,7 +70,7 @@ async fn home_asks(home: &End, wire: &Wire, dialog: &mut Dialog, phone: &Client,
 }
 
 /// A phone asks in its dialog, and the home server answers.
-async fn phone_asks(phone: &Client, dialog: &mut Dialog, home: &End, method: &str) {
+pub(crate) async fn phone_asks(phone: &Client, dialog: &mut Dialog, home: &End, method: &str) {
     let sent = phone.within(dialog, method).send().await.unwrap();
     let got = home.expect(method).await.unwrap();
     home.reply(&got, 200).await.unwrap();
@@ -133,7 +139,7 @@ pub(crate) async fn calls_go_on_over_an_upgrade_from_both_sides() {
 }
 
 /// The number of the first connection of a client in a listing.
-fn number_of(listed: &Value) -> String {
+pub(crate) fn number_of(listed: &Value) -> String {
     let rows = listed["rows"].as_array().unwrap();
     let row = rows.iter().find(|row| row["peer"].is_null()).unwrap();
     row["connection"].to_string()

@@ -24,8 +24,31 @@ impl ControlContext {
             return own;
         }
         match self.ask_former(request).await {
-            Some(other) => joined(request, own, other),
+            Some(other) => {
+                self.share(&own, &other, uid).await;
+                joined(request, own, other)
+            }
             None => own,
+        }
+    }
+
+    /// What one process refuses since it has the connection that was named, the other refuses as well.
+    async fn share(&self, own: &Result<Reply, ControlRefusal>, other: &Reply, uid: Option<u32>) {
+        let (Ok(Reply::Kick(own)), Reply::Kick(other)) = (own, other) else {
+            return;
+        };
+        match (&own.denied, &other.denied) {
+            (None, Some(denial)) => {
+                // Logged where it was entered only if an operator has asked there.
+                self.note_denial(denial, uid);
+                self.share_denial(denial.clone()).await;
+            }
+            (Some(denial), None) => {
+                let denial = denial.clone();
+                // One that ends meanwhile has nobody to refuse.
+                let _ = self.ask_former(&Request::ShareDenial { denial }).await;
+            }
+            (None, None) | (Some(_), Some(_)) => {}
         }
     }
 
@@ -103,6 +126,14 @@ impl ControlContext {
                 Reply::Deny(self.deny(network, time, reason.as_deref(), uid).await?)
             }
             Request::Denials {} => Reply::Denials(self.denials()),
+            Request::ShareDenial { denial } => {
+                // An operator says `deny`, which is judged and logged.
+                if uid.is_some() {
+                    let what = "share_denial is for another process of this node";
+                    return Err(DaemonReason::MalformedCommand.because(what));
+                }
+                Reply::Denials(self.share_denial(denial.clone()).await)
+            }
             Request::AdmitAgain { what } => Reply::AdmitAgain(self.admit_again(what, uid).await?),
             Request::Inventory {} => Reply::Inventory(self.inventory().await?),
             Request::Explain { decision } => Reply::Explain(self.explain(decision).await?),
@@ -120,6 +151,7 @@ fn concerns_both(request: &Request, is_done: bool) -> bool {
         | Request::Bindings { .. }
         | Request::Calls { .. }
         | Request::Kick { .. }
+        | Request::Refusals {}
         | Request::Inventory {} => true,
         Request::CrlsForget { .. }
         | Request::Deny { .. }
@@ -132,10 +164,10 @@ fn concerns_both(request: &Request, is_done: bool) -> bool {
         | Request::DrainClients { .. }
         | Request::Upgrade { .. }
         | Request::Denials {}
-        | Request::Refusals {}
         | Request::Pools { .. }
         | Request::Limits {}
         | Request::Trace(_)
+        | Request::ShareDenial { .. }
         | Request::Crls {} => false,
     }
 }
@@ -163,6 +195,7 @@ fn joined(
         | Request::Kick { .. }
         | Request::Deny { .. }
         | Request::Denials {}
+        | Request::ShareDenial { .. }
         | Request::AdmitAgain { .. }
         | Request::Inventory {}
         | Request::Explain { .. }
@@ -187,6 +220,10 @@ fn joined(
                 page: RowPage::merged(vec![own.page, other.page], rows, order),
                 up: own.up + other.up,
             }))
+        }
+        (Ok(Reply::Refusals(mut own)), Reply::Refusals(other)) => {
+            own.add(other);
+            Ok(Reply::Refusals(own))
         }
         (Ok(Reply::Deny(mut own)), Reply::Deny(other)) => {
             own.connections += other.connections;

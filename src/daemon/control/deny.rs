@@ -114,6 +114,13 @@ impl ControlContext {
         let denial = denial.ok_or_else(|| {
             DaemonReason::DenialsFull.because("as many parties are denied as there is room for")
         })?;
+        self.note_denial(&denial, uid);
+        self.keep_denials().await;
+        Ok(denial)
+    }
+
+    /// Logs who has denied whom; another process of this node has done that already.
+    pub(super) fn note_denial(&self, denial: &Denial, uid: Option<u32>) {
         if let Some(uid) = uid {
             self.daemon.log.record(Event::Denial {
                 denied: denial.party.to_string(),
@@ -122,8 +129,13 @@ impl ControlContext {
                 uid,
             });
         }
+    }
+
+    /// Refuses whom another process of this node refuses; returns that, or nothing where there is no room.
+    pub(super) async fn share_denial(&self, denial: Denial) -> Vec<Denial> {
+        let is_entered = self.daemon.edge.share_denial(denial.clone());
         self.keep_denials().await;
-        Ok(denial)
+        is_entered.then_some(denial).into_iter().collect()
     }
 
     /// Writes what operators have denied into the state directory, if there is one. Where it cannot be written, the

@@ -139,6 +139,11 @@ pub enum Request {
     },
     /// Who is denied.
     Denials {},
+    /// Refuse a party as the other process of this node does: what the two say to each other, and nothing for operators.
+    ShareDenial {
+        /// What it refuses.
+        denial: Denial,
+    },
     /// End a denial before its time.
     AdmitAgain {
         /// A network, a peer's name or a user.
@@ -180,6 +185,7 @@ impl Request {
             Self::Kick { .. } => "kick",
             Self::Deny { .. } => "deny",
             Self::Denials {} => "denials",
+            Self::ShareDenial { .. } => "share_denial",
             Self::AdmitAgain { .. } => "admit_again",
             Self::Inventory {} => "inventory",
             Self::Explain { .. } => "explain",
@@ -202,7 +208,10 @@ impl Request {
             | Self::Upgrade { .. }
             | Self::Kick { .. }
             | Self::CrlsForget { .. } => true,
-            Self::Deny { .. } | Self::AdmitAgain { .. } | Self::LogLevel { .. } => true,
+            Self::Deny { .. }
+            | Self::ShareDenial { .. }
+            | Self::AdmitAgain { .. }
+            | Self::LogLevel { .. } => true,
         }
     }
 }

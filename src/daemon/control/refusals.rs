@@ -5,6 +5,10 @@ use super::status::{EventCount, event_counts};
 use crate::observe::RefusalRing;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cmp::Reverse;
+
+/// The most refusals that are kept, and shown of two processes.
+const MOST_LATEST: usize = 200;
 
 /// What was refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,6 +17,26 @@ pub struct LatestRefusals {
     pub latest: Vec<Value>,
     /// How often each was refused since the start, by event and reason.
     pub counts: Vec<EventCount>,
+}
+
+impl LatestRefusals {
+    /// Those of another process of this node.
+    pub(super) fn add(&mut self, other: Self) {
+        self.latest.extend(other.latest);
+        // RFC 3339 in UTC: as text in the order of time.
+        let at = |row: &Value| row.get("ts").and_then(Value::as_str).map(str::to_owned);
+        self.latest.sort_by_key(|row| Reverse(at(row)));
+        self.latest.truncate(MOST_LATEST);
+        for count in other.counts {
+            let is_same =
+                |own: &&mut EventCount| own.event == count.event && own.reason == count.reason;
+            match self.counts.iter_mut().find(is_same) {
+                Some(own) => own.count += count.count,
+                None => self.counts.push(count),
+            }
+        }
+        self.counts.sort_by_key(|count| Reverse(count.count));
+    }
 }
 
 impl ControlContext {
@@ -25,7 +49,7 @@ impl ControlContext {
         let mut counts = event_counts(log);
         counts.retain(|count| count.event.ends_with("_refused"));
         // What is refused most stands on top.
-        counts.sort_by_key(|count| std::cmp::Reverse(count.count));
+        counts.sort_by_key(|count| Reverse(count.count));
         Ok(LatestRefusals {
             latest: RefusalRing::latest(rings.into_iter().chain([log.refusals()])),
             counts,

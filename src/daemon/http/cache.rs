@@ -8,6 +8,7 @@ use super::request::Resource;
 use super::snapshot::{Gatherer, Snapshot};
 use crate::daemon::Daemon;
 use crate::daemon::clock::now;
+use crate::daemon::upgrade::FormerHandle;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use std::collections::HashMap;
@@ -45,6 +46,8 @@ impl Rendered {
 pub(super) struct Cache {
     /// For what is asked for at once.
     daemon: Arc<Daemon>,
+    /// The process before this one, while it is there.
+    former: Option<FormerHandle>,
     latest: Mutex<Latest>,
 }
 
@@ -66,7 +69,7 @@ struct Latest {
 
 impl Cache {
     /// Nothing yet.
-    pub(super) fn new(daemon: Arc<Daemon>) -> Self {
+    pub(super) fn new(daemon: Arc<Daemon>, former: Option<FormerHandle>) -> Self {
         Self {
             latest: Mutex::new(Latest {
                 gatherer: None,
@@ -75,6 +78,7 @@ impl Cache {
                 texts: HashMap::new(),
             }),
             daemon,
+            former,
         }
     }
 
@@ -97,7 +101,7 @@ impl Cache {
             // A task of its own: who asks may be gone before it ends, and then the next one takes over what has
             // begun. Else whoever comes and goes fast enough has the shards asked without end.
             let look = looking.get_or_insert_with(|| {
-                let new = || Gatherer::new(Arc::clone(&self.daemon));
+                let new = || Gatherer::new(Arc::clone(&self.daemon), self.former.clone());
                 tokio::spawn(look(gatherer.take().unwrap_or_else(new)))
             });
             let looked = look.await;

@@ -79,7 +79,8 @@ fn connections(snapshot: &Snapshot, out: &mut Exposition) {
     }
     // All roles, with zeros: a graph has a line for each from the beginning.
     let mut family = out.family(&names::CONNECTIONS);
-    family.add(&["client"], snapshot.shards.clients);
+    let clients = snapshot.shards.clients + snapshot.former.clients;
+    family.add(&["client"], clients);
     for (role, count) in by_role {
         family.add(&[role], count);
     }
@@ -154,7 +155,8 @@ fn requests(snapshot: &Snapshot, out: &mut Exposition) {
     out.family(&names::TRANSACTIONS)
         .add(&[], shards.transactions);
     out.family(&names::BINDINGS).add(&[], shards.bindings);
-    out.family(&names::CALLS).add(&[], shards.calls);
+    let calls = shards.calls + snapshot.former.calls;
+    out.family(&names::CALLS).add(&[], calls);
 }
 
 /// A family that is counted as events.

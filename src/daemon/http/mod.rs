@@ -17,5 +17,7 @@ mod request;
 mod run;
 mod server;
 mod snapshot;
+mod socket;
 
 pub(super) use run::run;
+pub(super) use socket::HttpSocket;

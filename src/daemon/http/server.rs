@@ -4,6 +4,7 @@ use super::cache::{Cache, Rendered};
 use super::page;
 use super::request::{HostRules, wanted};
 use crate::daemon::Daemon;
+use crate::daemon::upgrade::FormerHandle;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -51,10 +52,10 @@ pub(super) struct HttpServer {
 }
 
 impl HttpServer {
-    /// For this daemon.
-    pub(super) fn new(daemon: Arc<Daemon>) -> Self {
+    /// For this daemon, and the process before it while that is there.
+    pub(super) fn new(daemon: Arc<Daemon>, former: Option<FormerHandle>) -> Self {
         Self {
-            cache: Cache::new(Arc::clone(&daemon)),
+            cache: Cache::new(Arc::clone(&daemon), former),
             daemon,
         }
     }

@@ -4,7 +4,9 @@ use super::figures::{AllShards, sum_up};
 use super::process::ProcessFigures;
 use crate::daemon::Daemon;
 use crate::daemon::clock::now;
+use crate::daemon::control::{Reply, Request};
 use crate::daemon::reload_report::ReloadTally;
+use crate::daemon::upgrade::FormerHandle;
 use crate::edge::ShardFigures;
 use crate::observe::{Counts, RefusalRing, RequestTotals};
 use crate::proxy::Fitness;
@@ -13,6 +15,7 @@ use rustls_pki_types::UnixTime;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// What a shard gets to answer: far longer than any turn of its tasks, and far shorter than
 /// monitoring waits.
@@ -46,6 +49,17 @@ pub(super) struct Snapshot {
     pub(super) process: ProcessFigures,
     /// When the daemon started, Unix seconds.
     pub(super) started: u64,
+    /// What the process before this one still has.
+    pub(super) former: FormerFigures,
+}
+
+/// What the process before this one has while it lets its clients go: the node's figures are those of both.
+#[derive(Clone, Copy, Default)]
+pub(super) struct FormerFigures {
+    /// Client connections.
+    pub(super) clients: usize,
+    /// Answered calls that are up.
+    pub(super) calls: usize,
 }
 
 /// Who looks, with what is worth keeping between two looks.
@@ -58,11 +72,13 @@ pub(super) struct Gatherer {
     expiries: Expiries,
     /// As in [`Snapshot`].
     started: u64,
+    /// The process before this one.
+    former: Option<FormerHandle>,
 }
 
 impl Gatherer {
     /// For this daemon.
-    pub(super) fn new(daemon: Arc<Daemon>) -> Self {
+    pub(super) fn new(daemon: Arc<Daemon>, former: Option<FormerHandle>) -> Self {
         // Once, so that it stays the same when somebody sets the clock.
         let up = now().saturating_duration_since(daemon.started).as_secs();
         Self {
@@ -70,6 +86,7 @@ impl Gatherer {
             last: Vec::new(),
             expiries: Expiries::default(),
             started: UnixTime::now().as_secs().saturating_sub(up),
+            former,
         }
     }
 
@@ -80,7 +97,8 @@ impl Gatherer {
         let answers = daemon.edge.figures(FOR_SHARDS);
         let rings = daemon.edge.refusals(FOR_SHARDS);
         // At once: a shard that stands still is waited for only one time.
-        let (answers, rings) = tokio::join!(answers, rings);
+        let former = former_figures(self.former.as_ref());
+        let (answers, rings, former) = tokio::join!(answers, rings, former);
         let ends = self.expiries.of(daemon).await;
         let generation = daemon.generation();
         Snapshot {
@@ -98,6 +116,25 @@ impl Gatherer {
             draining: daemon.is_draining(),
             process: ProcessFigures::now(),
             started: self.started,
+            former,
         }
     }
+}
+
+/// Asks the process before this one. While it does not answer, its part is missing.
+async fn former_figures(former: Option<&FormerHandle>) -> FormerFigures {
+    let asked = async {
+        let former = former.filter(|former| former.lives())?;
+        let request = serde_json::to_value(Request::Status {}).ok()?;
+        let reply = former.ask(request).await?;
+        match serde_json::from_value(reply).ok()? {
+            Reply::Status(status) => Some(FormerFigures {
+                clients: status.clients,
+                calls: status.calls,
+            }),
+            _ => None,
+        }
+    };
+    let figures = timeout(FOR_SHARDS, asked).await;
+    figures.ok().flatten().unwrap_or_default()
 }

@@ -79,8 +79,12 @@ mod tests {
             let heard = other.heard.recv().await;
             assert!(matches!(heard, Some(Word::Failed { what: heard }) if heard == what));
         }
-        one.say(&Word::Go {}).await.unwrap();
-        assert!(matches!(other.heard.recv().await, Some(Word::Go {})));
+        one.say(&Word::Go { denials: None }).await.unwrap();
+        let heard = other.heard.recv().await;
+        assert!(matches!(heard, Some(Word::Go { denials: None })));
+        // As an earlier version says it.
+        let earlier: Word = serde_json::from_str(r#"{"go":{}}"#).unwrap();
+        assert!(matches!(earlier, Word::Go { denials: None }));
         drop(one);
         assert!(other.heard.recv().await.is_none());
     }

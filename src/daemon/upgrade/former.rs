@@ -1,10 +1,11 @@
 //! The new process's side: it hears what it inherits, says that it is ready, and hands on what operators ask.
 use super::conversation::Conversation;
 use super::words::Word;
-use crate::edge::Inheritance;
+use crate::edge::{Denial, Inheritance};
 use crate::observe::{Event, Log};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -80,15 +81,15 @@ impl Former {
         }
     }
 
-    /// This process is ready; returns when the former one has stopped accepting.
+    /// This process is ready; returns when the former one has stopped accepting, with whom operators have it refuse.
     ///
     /// # Errors
     /// It is gone, or has changed its mind.
-    pub(in crate::daemon) async fn ready(&mut self) -> io::Result<()> {
+    pub(in crate::daemon) async fn ready(&mut self) -> io::Result<Option<Vec<Denial>>> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.conversation.say(&Word::Ready { version }).await?;
         match timeout(FOR_WORD, self.conversation.heard.recv()).await {
-            Ok(Some(Word::Go {})) => Ok(()),
+            Ok(Some(Word::Go { denials })) => Ok(denials),
             _ => Err(io::Error::other("the former process does not hand over")),
         }
     }
@@ -147,6 +148,15 @@ impl FormerHandle {
         let (reply, answer) = oneshot::channel();
         self.questions.send((request, reply)).await.ok()?;
         timeout(FOR_ANSWER, answer).await.ok()?.ok()
+    }
+
+    /// Has it open its log's file anew, as the service manager's signal does that reaches this process alone.
+    pub(in crate::daemon) fn reopen_log(&self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        // It is this process's own parent, or was; while it is there, nobody else has its number.
+        if let Some(pid) = pid.filter(|_| self.lives()) {
+            let _ = kill_process(pid, Signal::USR1);
+        }
     }
 
     /// Whether it is still there.

@@ -3,7 +3,7 @@ use super::conversation::Conversation;
 use super::words::Word;
 use crate::daemon::control::{ControlPlace, ControlRefusal};
 use crate::daemon::node::Daemon;
-use crate::edge::{CONTROL, CONVERSATION, LINK};
+use crate::edge::{CONTROL, CONVERSATION, Denial, HTTP, LINK};
 use crate::reason::DaemonReason;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -66,6 +66,9 @@ pub(in crate::daemon) async fn start(
             .map(|end| (LINK.to_owned(), OwnedFd::from(end))),
     );
     descriptors.extend(handed.sockets);
+    if let Some(http) = daemon.http.copy().map_err(no_start)? {
+        descriptors.push((HTTP.to_owned(), OwnedFd::from(http)));
+    }
     let own_end = near_end.try_clone().map_err(no_start)?;
     let paths = (program.to_owned(), daemon.path.clone());
     // What is started there is not bound by what this process dropped: it does that itself.
@@ -112,12 +115,15 @@ pub(in crate::daemon) async fn start(
 }
 
 impl Successor {
-    /// Tells it to accept.
+    /// Tells it to accept, and whom operators have this process refuse.
     ///
     /// # Errors
     /// It is gone.
-    pub(in crate::daemon) async fn go(&mut self) -> io::Result<()> {
-        self.conversation.say(&Word::Go {}).await
+    pub(in crate::daemon) async fn go(&mut self, mut denials: Vec<Denial>) -> io::Result<()> {
+        // Those of the topology file the new process has read.
+        denials.retain(|denial| denial.until.is_some());
+        let denials = Some(denials);
+        self.conversation.say(&Word::Go { denials }).await
     }
 
     /// Ends it, if it has not ended, and tells how it did.

@@ -1,4 +1,5 @@
 //! What the two processes say to each other.
+use crate::edge::Denial;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,7 +27,11 @@ pub(super) enum Word {
         what: String,
     },
     /// The old one has stopped accepting.
-    Go {},
+    Go {
+        /// Who is refused at an operator's word; `None`: an earlier version does not say, and the state directory has them.
+        #[serde(default)]
+        denials: Option<Vec<Denial>>,
+    },
     /// The new one asks what an operator has asked it.
     Ask {
         /// By which the answer is known.

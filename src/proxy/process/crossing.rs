@@ -1,7 +1,7 @@
 //! When something goes to the other process of this node, and what is done with what comes from there.
 use super::envelope::Envelope;
 use super::vouched::VouchedSender;
-use crate::proxy::binding::{BindingId, BindingMessage, Found, Place, WAIT};
+use crate::proxy::binding::{BindingId, BindingMessage, Found, HeldBinding, Place, WAIT};
 use crate::proxy::core::Core;
 use crate::proxy::environment::Environment;
 use crate::proxy::inbound::InboundMessage;
@@ -153,6 +153,26 @@ impl Core {
             // What the shell has to do.
             Envelope::From { .. } | Envelope::Ends => {}
         }
+        self.settle(now, out);
+    }
+
+    /// A message of another shard, which nobody answers, finds its connection being closed.
+    pub fn on_late(&mut self, link: LinkId, bytes: &[u8], now: Instant, out: &mut Actions) {
+        self.env.now = now;
+        let Some(state) = self.env.links.get(link) else {
+            return;
+        };
+        let held = state.held.first().and_then(HeldBinding::id);
+        let to = match (state.leg, held.or(state.former.last().copied())) {
+            (Leg::Client(_), Some(id)) => Leg::Binding(id),
+            (leg, _) => leg,
+        };
+        let start = out.bytes.len();
+        out.bytes.extend_from_slice(bytes);
+        // As any message that comes too late.
+        let _ = self
+            .env
+            .send_downstream(to, None, start, SendIf::Always, out);
         self.settle(now, out);
     }
 
