@@ -72,6 +72,8 @@ struct Phone {
     face: EdgeTarget,
     user: String,
     client: Client,
+    /// Its connection holds its binding.
+    registered: bool,
     ledger: Arc<Ledger>,
 }
 
@@ -82,6 +84,7 @@ impl Phone {
             face: face.clone(),
             user,
             client,
+            registered: false,
             ledger: Arc::clone(ledger),
         };
         phone.register().await?;
@@ -107,7 +110,10 @@ impl Phone {
     async fn register(&mut self) -> Outcome<()> {
         let answer = self.ask(|client| client.register().build()).await?;
         match answer.message.status() {
-            Some(200) => Ok(()),
+            Some(200) => {
+                self.registered = true;
+                Ok(())
+            }
             other => Err(format!("REGISTER was answered {other:?}").into()),
         }
     }
@@ -115,20 +121,22 @@ impl Phone {
     /// Back on a connection of its own, and registered.
     async fn come_back(&mut self) -> Outcome<()> {
         self.ledger.reconnects.fetch_add(1, Relaxed);
+        self.registered = false;
         self.client = Self::connect(&self.face, &self.user, &self.ledger).await?;
         Box::pin(self.register()).await
     }
 
     async fn ready(&mut self) -> Outcome<()> {
-        match self.client.wire().is_live() {
-            true => Ok(()),
-            false => self.come_back().await,
+        match (self.client.wire().is_live(), self.registered) {
+            (true, true) => Ok(()),
+            // Somebody had no time to wait for it.
+            (true, false) => Box::pin(self.register()).await,
+            (false, _) => self.come_back().await,
         }
     }
 
     /// Sends a request and returns its final answer, on another connection if this one closes before it comes.
     async fn ask(&mut self, make: impl Fn(&Client) -> SipMessage) -> Outcome<Received> {
-        self.ledger.requests.fetch_add(1, Relaxed);
         let end = now() + PATIENCE;
         loop {
             let message = make(&self.client);
@@ -147,6 +155,7 @@ impl Phone {
             match answer {
                 Ok(answer) => return self.done(answer),
                 Err(error) if self.client.wire().is_live() || now() > end => {
+                    self.ledger.requests.fetch_add(1, Relaxed);
                     return Err(error.into());
                 }
                 Err(_) if is_register => {
@@ -174,6 +183,7 @@ impl Phone {
 
     /// Enters a final answer in the ledger.
     fn done(&self, answer: Received) -> Outcome<Received> {
+        self.ledger.requests.fetch_add(1, Relaxed);
         self.ledger.answers.fetch_add(1, Relaxed);
         if answer.message.status() != Some(200) {
             self.ledger.refused.fetch_add(1, Relaxed);
