@@ -127,13 +127,13 @@ async fn former_figures(former: Option<&FormerHandle>) -> FormerFigures {
         let former = former.filter(|former| former.lives())?;
         let request = serde_json::to_value(Request::Status {}).ok()?;
         let reply = former.ask(request).await?;
-        match serde_json::from_value(reply).ok()? {
-            Reply::Status(status) => Some(FormerFigures {
-                clients: status.clients,
-                calls: status.calls,
-            }),
-            _ => None,
-        }
+        let Reply::Status(status) = serde_json::from_value(reply).ok()? else {
+            return None;
+        };
+        Some(FormerFigures {
+            clients: status.clients,
+            calls: status.calls,
+        })
     };
     let figures = timeout(FOR_SHARDS, asked).await;
     figures.ok().flatten().unwrap_or_default()

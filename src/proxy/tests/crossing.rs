@@ -153,7 +153,7 @@ fn a_phone_cancels_at_the_new_process_what_it_has_begun_at_the_old_one() {
         let ended = pair.nodes[NEW].expect(phone, "SIP/2.0 487");
         // Acknowledged over the new connection: the transaction ends.
         let before = pair.nodes[OLD].cores[usize::from(phone.shard())].transactions();
-        pair.says(NEW, phone, &of(&call, "ACK", &field(&ended, "To").unwrap()));
+        pair.says(NEW, phone, &of(&call, "ACK", field(&ended, "To").unwrap()));
         let after = pair.nodes[OLD].cores[usize::from(phone.shard())].transactions();
         assert_eq!((before, after), (1, 0));
         all_well(&mut pair);
