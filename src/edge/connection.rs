@@ -294,6 +294,9 @@ impl Connection {
     }
 
     /// Closes it from this side in the same way, but reads what its far end has sent before it knew.
+    ///
+    /// Nobody repeats an ACK, and few a BYE: over a connection that was merely closed they would be lost where both sides are
+    /// well. The far end closes as soon as it has read the close_notify, so that this takes no longer than a round trip.
     pub(super) fn part(&self, reason: impl Into<Reason>) {
         if self.parting.get().is_none() {
             self.parting.set(Some(Ending::local(reason)));
@@ -311,7 +314,7 @@ impl Connection {
         self.closing.get().is_some() || self.parting.get().is_some()
     }
 
-    /// From now on it is only read.
+    /// From now on it is only read. A far end that goes on writing has [`super::deadlines`] end it.
     pub(super) fn stop_writing(&self, buffers: &Buffers) {
         self.finish(buffers);
         self.blocked.set(false);

@@ -80,7 +80,8 @@ impl Shard {
     async fn leave_peers(&self, end: Instant) {
         self.leaves_peers.set(true);
         let begun = clock::now();
-        // From then on it is not waited for what the peers have asked for: they are answered over another connection.
+        // From then on it is not waited for what the peers have asked for: they are answered over another connection. A busy
+        // peer always has something under way, and what it has asked for may take as long as a call rings.
         let half = begun + end.saturating_duration_since(begun) / 2;
         loop {
             let peers: Vec<_> = self
@@ -119,6 +120,7 @@ impl Shard {
             self.flush_queue.write(link, &bytes, &self.buffers);
         }
         self.flush_soon();
+        // It closes them when it has read that, which comes behind all that it has said.
         let is_there = || links.iter().any(|link| self.connection(link.id).is_some());
         self.wait_while(is_there).await;
     }

@@ -35,6 +35,8 @@ impl Shard {
     }
 
     /// A message that the other process of this node hands over.
+    ///
+    /// Opened here and not in the core: another shard may have its transaction, and is handed the message and not the envelope.
     fn on_envelope(&self, link: LinkId, envelope: &Envelope, bytes: &[u8], now: Instant) {
         if *envelope == Envelope::Ends {
             // Nothing more leaves here, so that it may end when it has read all; what it still sends is read.

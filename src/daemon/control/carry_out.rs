@@ -43,6 +43,7 @@ impl ControlContext {
                 self.note_denial(denial, uid);
                 self.share_denial(denial.clone()).await;
             }
+            // The connection was this process's, and the former one does not know whose it was.
             (Some(denial), None) => {
                 let denial = denial.clone();
                 // One that ends meanwhile has nobody to refuse.

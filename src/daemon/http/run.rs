@@ -43,6 +43,7 @@ pub(in crate::daemon) async fn run(
             daemon.http.set(None);
         }
         if let Some(address) = wanted.filter(|_| served.is_none()) {
+            // Only once: whatever is bound later is this process's own.
             let socket = inherited.take().filter(|socket| serves(socket, address));
             match begin(&daemon, address, socket, former.clone()).await {
                 Ok((bound, guard)) => {

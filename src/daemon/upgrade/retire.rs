@@ -84,6 +84,7 @@ pub(in crate::daemon) async fn retire(
                 let Some(status) = daemon.status(FOR_SHARDS).await else {
                     continue;
                 };
+                // One after the other: a server has its answers before it is left, and what is for it then goes by the new process.
                 match &left {
                     // Who still shakes hands will be a client, and is let go as one.
                     None if status.clients + status.handshakes == 0 => {

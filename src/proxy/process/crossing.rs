@@ -19,11 +19,15 @@ impl Environment {
     }
 
     /// Whether there is such a process.
+    ///
+    /// Then this one makes no connection any more: it would have to leave it in a moment, and the other one has what it needs.
     pub(crate) fn has_successor(&self) -> bool {
         self.successor().is_some()
     }
 
     /// Whether this client was here and comes back to the other process.
+    ///
+    /// Asked where the client's directory is. One that was never here may be anywhere: siblings are asked for it.
     pub(crate) fn has_left(&self, id: BindingId) -> bool {
         self.successor().is_some() && self.directory.knows(id)
     }
@@ -33,6 +37,7 @@ impl Environment {
         let Some(link) = self.successor() else {
             return false;
         };
+        // Its length stands in front of it: written anew behind that.
         let message = out.bytes.split_off(start);
         to.write(&message, &mut out.bytes);
         out.send(link, start, None);
@@ -40,6 +45,9 @@ impl Environment {
     }
 
     /// The other process may still send to a connection that this client has left.
+    ///
+    /// TCP tells nobody that a phone has another network. Within a process its new registration does; this is the same for two.
+    /// One short message for each registration, and only while there are two.
     pub(crate) fn report_held(&self, id: BindingId, out: &mut Actions) {
         if self.is_retired || self.links.other_process().is_none() {
             return;
@@ -63,6 +71,7 @@ impl Environment {
         };
         let origin = inbound.origin;
         let sender = match (inbound.leg, &origin.identity) {
+            // Back and forth would have no end.
             (_, RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_)) => return false,
             (Leg::Peer(key), _) => VouchedSender::Peer(key.0),
             (Leg::Client(_) | Leg::Binding(_), _) => {
@@ -118,7 +127,7 @@ impl Origin {
 }
 
 impl Core {
-    /// The other process of this node has this to send, or to say. What it hands over of others is a message of theirs, for
+    /// The other process of this node has this to send, or to say. A message of somebody else that it hands over is for
     /// [`Self::on_message`].
     pub fn on_envelope(
         &mut self,
@@ -130,6 +139,7 @@ impl Core {
         self.env.now = now;
         match *envelope {
             Envelope::ToClient(id) => {
+                // Its directory may be another shard's, and the client not here yet.
                 let message = BindingMessage::Pass {
                     place: Place::Binding(id),
                     bytes: bytes.into(),
@@ -159,9 +169,11 @@ impl Core {
     /// A message of another shard, which nobody answers, finds its connection being closed.
     pub fn on_late(&mut self, link: LinkId, bytes: &[u8], now: Instant, out: &mut Actions) {
         self.env.now = now;
+        // Closed for good: what its client held is not known here any more.
         let Some(state) = self.env.links.get(link) else {
             return;
         };
+        // A client is found by any of its bindings.
         let held = state.held.first().and_then(HeldBinding::id);
         let to = match (state.leg, held.or(state.former.last().copied())) {
             (Leg::Client(_), Some(id)) => Leg::Binding(id),
@@ -179,6 +191,7 @@ impl Core {
     /// A client of this process is at the other one: its connection here is dead, and what runs on it follows.
     pub(crate) fn held_elsewhere(&mut self, id: BindingId, now: Instant, out: &mut Actions) {
         let env = &mut self.env;
+        // Nobody takes a client from the process that accepts.
         if !env.is_retired {
             return;
         }
@@ -187,6 +200,7 @@ impl Core {
         };
         let grace = env.limits.binding_grace;
         env.directory.lost(id, link, grace, now);
+        // The shard of the connection has what runs on it.
         let message = BindingMessage::Displaced { id, link };
         env.tell(link.shard(), message, out);
     }

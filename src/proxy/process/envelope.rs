@@ -19,14 +19,18 @@ const MOST_BINDINGS: usize = 64;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Envelope {
     /// Send this to the client, who was let go and comes there, or is there already.
+    ///
+    /// It is written for the client as it is to be sent: the transaction is the sender's.
     ToClient(BindingId),
-    /// Send this to the peer with this number.
+    /// Send this to the peer with this number, over whatever connection there is.
     ToPeer(u64),
     /// The client is here now: what runs for it there follows.
     Holds(BindingId),
     /// Nothing more is to be sent on this connection: the other process ends when what is under way has come.
     Ends,
-    /// This belongs to a transaction that this process does not have.
+    /// This belongs to a transaction that this process does not have: an answer, a CANCEL, or the ACK for a refusal.
+    ///
+    /// It is as it was received. Who has sent it counts in the other process as it would here.
     From {
         /// Who has sent it.
         sender: VouchedSender,
@@ -55,6 +59,7 @@ impl Envelope {
             "peer" => Self::ToPeer(number(words.next()?)?),
             "holds" => Self::Holds(binding(words.next()?)?),
             "ends" => Self::Ends,
+            // An address of IPv6 has colons, and none of them a slash.
             kind @ ("from-client" | "from-peer") => {
                 let who = words.next()?;
                 let sender = match kind {
