@@ -205,6 +205,12 @@ impl Daemon {
         self.generation.load_full()
     }
 
+    /// Another process of this node has the listeners from now on, or no longer: who waits for another generation looks.
+    pub(super) fn retire(&self, is_retired: bool) {
+        self.retired.store(is_retired, Ordering::Relaxed);
+        self.serving.send_replace(self.generation().number());
+    }
+
     /// Wakes who waits for another generation to serve.
     pub(super) fn serving(&self) -> tokio::sync::watch::Receiver<u64> {
         self.serving.subscribe()

@@ -24,7 +24,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -444,7 +443,7 @@ async fn hand_over(
     if let Some(place) = place {
         place.leave(true);
     }
-    daemon.retired.store(true, Ordering::Relaxed);
+    daemon.retire(true);
     // Both ends are there before the first request crosses.
     let links = std::mem::take(&mut successor.links);
     daemon.edge.connect_process(links).await;
@@ -476,7 +475,7 @@ async fn take_up(daemon: &Daemon, place: Option<&ControlPlace>, successor: Succe
     // In the reverse order: what has waited in the kernel since is served first.
     daemon.edge.accept(true);
     daemon.edge.keep_clients(FOR_SHARDS).await;
-    daemon.retired.store(false, Ordering::Relaxed);
+    daemon.retire(false);
     if let Some(place) = place {
         place.leave(false);
     }

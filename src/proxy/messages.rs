@@ -451,7 +451,8 @@ const QUESTIONS: usize = 20;
 fn ask_next(inbound: &InboundMessage<'_, '_>, env: &mut Environment, out: &mut Actions) -> bool {
     let origin = inbound.origin;
     let is_here = match inbound.leg {
-        Leg::Peer(key) if inbound.certainty == Certainty::Shown => {
+        // One that is at the other process may have any shard's connection there.
+        Leg::Peer(key) if inbound.certainty == Certainty::Shown && !origin.link.is_none() => {
             let peer = env.links.peer(key);
             // Connections under a name that an entry covers are in no such list.
             peer.map_or(0, |peer| match peer.covers_any() {

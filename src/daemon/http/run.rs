@@ -17,6 +17,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// and from one look whether this one has handed over to the next.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// How long what was asked before the end is still answered.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
 /// Serves `[http]` of whichever generation is in force. It ends with the daemon's runtime, and the
 /// thread with it.
 ///
@@ -106,6 +109,8 @@ async fn begin(
                     () = ended.cancelled() => {}
                     () = serve(server, socket) => {}
                 }
+                // Who has connected has its answer; who connects now finds the process that accepts.
+                tokio::time::sleep(LAST_ANSWERS).await;
             });
             // Who has not taken a whole answer by now does not get the rest.
             runtime.shutdown_background();

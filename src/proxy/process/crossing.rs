@@ -11,6 +11,10 @@ use crate::proxy::link_id::LinkId;
 use crate::proxy::link_state::SendIf;
 use std::time::Instant;
 
+/// Messages of one client connection that are handed over for their transaction, in a second: so many belong to what it had
+/// begun, or was asked, over another connection.
+const MOST: usize = 200;
+
 impl Environment {
     /// The connection to the process that accepts in place of this one: clients and peers that leave this one are there.
     fn successor(&self) -> Option<LinkId> {
@@ -62,7 +66,7 @@ impl Environment {
     /// Hands a message over whose transaction no shard of this process has; `false`: the other one has it neither, since it has
     /// handed it over itself, or there is none.
     pub(crate) fn ask_other_process(
-        &self,
+        &mut self,
         inbound: &InboundMessage<'_, '_>,
         out: &mut Actions,
     ) -> bool {
@@ -70,6 +74,12 @@ impl Environment {
             return false;
         };
         let origin = inbound.origin;
+        if let Leg::Client(_) = inbound.leg
+            && let Some(client) = self.links.get_mut(origin.link)
+            && !client.crossing.admits(MOST, inbound.now)
+        {
+            return false;
+        }
         let sender = match (inbound.leg, &origin.identity) {
             // Back and forth would have no end.
             (_, RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_)) => return false,
