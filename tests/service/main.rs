@@ -1,4 +1,6 @@
-//! The real program under a stand-in for systemd.
+//! The real program under a stand-in for systemd, and under a real one.
+#[cfg(test)]
+mod booted;
 #[cfg(test)]
 mod confinement;
 #[cfg(test)]
