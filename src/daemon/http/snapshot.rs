@@ -122,6 +122,8 @@ impl Gatherer {
 }
 
 /// Asks the process before this one. While it does not answer, its part is missing.
+///
+/// No longer than the shards: monitoring has a patience of its own, and the rest of the figures are there.
 async fn former_figures(former: Option<&FormerHandle>) -> FormerFigures {
     let asked = async {
         let former = former.filter(|former| former.lives())?;

@@ -5,11 +5,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, PoisonError};
 
 /// The socket of a daemon, if it has one.
+///
+/// A copy beside the one that is served: the thread that serves owns that.
 #[derive(Default)]
 pub(in crate::daemon) struct HttpSocket(Mutex<Option<TcpListener>>);
 
 impl HttpSocket {
     /// From now on it is this one, or none.
+    ///
+    /// Who sets none has closed its own as well: only a copy in another process keeps it open then.
     pub(super) fn set(&self, socket: Option<TcpListener>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = socket;
     }

@@ -153,6 +153,7 @@ impl FormerHandle {
     /// Has it open its log's file anew, as the service manager's signal does that reaches this process alone.
     pub(in crate::daemon) fn reopen_log(&self) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        // By a signal, which every version of it heeds, and not by a word that an earlier one does not know.
         // It is this process's own parent, or was; while it is there, nobody else has its number.
         if let Some(pid) = pid.filter(|_| self.lives()) {
             let _ = kill_process(pid, Signal::USR1);

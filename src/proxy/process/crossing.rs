@@ -177,6 +177,8 @@ impl Core {
     }
 
     /// A message of another shard, which nobody answers, finds its connection being closed.
+    ///
+    /// That shard has asked the directory a moment before it knew. What somebody answers goes back to it instead.
     pub fn on_late(&mut self, link: LinkId, bytes: &[u8], now: Instant, out: &mut Actions) {
         self.env.now = now;
         // Closed for good: what its client held is not known here any more.
@@ -198,6 +200,8 @@ impl Core {
         self.settle(now, out);
     }
 
+    /// As [`Core::on_binding`] for a process: the other one says what it alone can know.
+    ///
     /// A client of this process is at the other one: its connection here is dead, and what runs on it follows.
     pub(crate) fn held_elsewhere(&mut self, id: BindingId, now: Instant, out: &mut Actions) {
         let env = &mut self.env;
