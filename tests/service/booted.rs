@@ -110,6 +110,7 @@ say done yes
 
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_secs(180);
+const LOOK: Duration = Duration::from_millis(100);
 
 fn write(directory: &Path, name: &str, text: &str) {
     let path = directory.join(name);
@@ -146,21 +147,9 @@ fn the_hardened_unit_is_upgraded_restarted_and_stopped_by_a_real_systemd() {
     assert!(copied.unwrap().success());
     write(directory, "boot", BOOT);
     write(directory, "drive", DRIVE);
-    // Killed as process 1, it takes all of its namespaces along.
-    let patience = PATIENCE.as_secs().to_string();
-    let booted = Command::new("timeout")
-        .args(["-s", "KILL", &patience])
-        .args([
-            "unshare",
-            "-m",
-            "-p",
-            "-f",
-            "-C",
-            "-u",
-            "-i",
-            "-n",
-            "--kill-child",
-        ])
+    // Its end is that of process 1, which takes all of its namespaces along.
+    let booted = Command::new("unshare")
+        .args(["-m", "-p", "-f", "-C", "-u", "-i", "-n", "--kill-child"])
         .arg(directory.join("boot"))
         .arg(directory)
         .stdin(Stdio::null())
@@ -172,12 +161,12 @@ fn the_hardened_unit_is_upgraded_restarted_and_stopped_by_a_real_systemd() {
         Err(error) => return skipped(&error.to_string()),
     };
     let is_done = || results(directory).contains_key("done");
-    while !is_done() && booted.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(100));
+    let mut looks = PATIENCE.as_millis() / LOOK.as_millis();
+    while !is_done() && booted.try_wait().unwrap().is_none() && looks > 0 {
+        std::thread::sleep(LOOK);
+        looks -= 1;
     }
-    let _ = Command::new("kill")
-        .args(["-s", "TERM", &booted.id().to_string()])
-        .status();
+    let _ = booted.kill();
     let _ = booted.wait();
     let said = |name: &str| results(directory).get(name).cloned().unwrap_or_default();
     if said("booted").is_empty() {
