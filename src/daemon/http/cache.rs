@@ -182,7 +182,7 @@ mod tests {
         let file = site.write("topology.toml", &text.to_toml()).unwrap();
         let (log, _events) = Log::memory();
         let daemon = Arc::new(Daemon::start(&file, &log).unwrap());
-        let cache = Cache::new(Arc::clone(&daemon));
+        let cache = Cache::new(Arc::clone(&daemon), None);
         let mut looks = Vec::new();
         for _ in 0..100 {
             {
