@@ -253,7 +253,7 @@ impl Connection {
                 let client = self.client.borrow();
                 client.as_ref().and_then(|c| c.decision().identity.clone())
             }
-            RemoteIdentity::OtherProcess => None,
+            RemoteIdentity::OtherProcess | RemoteIdentity::Vouched(_) => None,
         }
     }
 
