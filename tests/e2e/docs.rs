@@ -153,6 +153,7 @@ impl Whole {
             put(format!("certs/{name}.crl.pem"), &crl);
         }
         let keys = format!("1 {}\n", "5a".repeat(32));
+        let password = "of a test\n".to_owned();
         for (file, text) in [
             ("certs/edge.chain.pem", &edge.chain_pem),
             ("certs/edge.key.pem", &edge.key_pem),
@@ -160,6 +161,7 @@ impl Whole {
             ("certs/tokens", &keys),
             ("tokens.key", &keys),
             ("token.keys", &keys),
+            ("hep.password", &password),
         ] {
             site.write(file, text).unwrap();
         }
