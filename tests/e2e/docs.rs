@@ -241,8 +241,8 @@ fn words(line: &str) -> Option<Vec<String>> {
     ours.then(|| arguments.to_vec())
 }
 
-/// What would take the daemon away; tests of their own run these.
-const ELSEWHERE: &[&str] = &["run", "upgrade", "drain", "demo", "init"];
+/// What would take the daemon away, wait for messages or read a log: tests of their own run these.
+const ELSEWHERE: &[&str] = &["run", "upgrade", "drain", "demo", "init", "trace", "ladder"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_in_the_docs_runs() {
