@@ -1,6 +1,6 @@
 //! `sipward explain`: why a certificate is accepted or refused, offline, or what a name of the log means.
 use super::newcomer::{Asked, Newcomer};
-use super::output::{counted, print_faults, show};
+use super::output::{counted, listed, print_faults, show};
 use super::target::{Target, unexpected};
 use super::{Exit, names};
 use crate::daemon::{
@@ -8,7 +8,7 @@ use crate::daemon::{
     control::{Reply, Request},
 };
 use crate::topology::{
-    self, Direction, DnsName, Fault, Listener, Topology, certificates_in, show_moment,
+    self, Direction, DnsName, Fault, Listener, PeerRef, Topology, certificates_in, show_moment,
 };
 use crate::trust::{Explanation, Presented, explain, explain_inbound, outcome_words};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -46,6 +46,9 @@ pub struct ExplainCommand {
     /// that the file does not list, the entry that it would need is shown
     #[arg(long, value_name = "PEER", requires = "certificate")]
     pub peer: Option<String>,
+    /// The name under which --peer is dialled, if that is one of its `covers`
+    #[arg(long, value_name = "NAME", requires = "peer")]
+    pub name: Option<String>,
     /// The listener that it is presented to (default: the first that asks for certificates); not with --peer
     #[arg(
         long,
@@ -96,6 +99,12 @@ pub enum ExplainError {
     /// The named peer is not in the topology.
     #[error("--peer {0}: no [[peer]] of the topology has this name")]
     UnknownPeer(String),
+    /// It is the name that certificates are held against, and the entries have names of their own.
+    #[error("--peer {0}: it is the fqdn of {1}; write one of these")]
+    SharedFqdn(String, String),
+    /// The peer is not dialled under that name.
+    #[error("--name {0}: neither the fqdn of {1} nor in its `covers`")]
+    NotCovered(String, String),
     /// The named listener is not in the topology.
     #[error("--listener {0}: no [[listener]] of the topology has this name")]
     UnknownListener(String),
@@ -123,7 +132,9 @@ impl ExplainCommand {
         let now = UnixTime::now();
         let explanation = match self.explanation(now) {
             // Its certificate is at hand, so what its entry would need can be shown.
-            Err(ExplainError::UnknownPeer(name)) => return self.propose(&name, now, out),
+            Err(ExplainError::UnknownPeer(name)) if self.name.is_none() => {
+                return self.propose(&name, now, out);
+            }
             other => other.map_err(|error| {
                 eprintln!("sipward: {error}");
                 Exit::Usage
@@ -151,10 +162,6 @@ impl ExplainCommand {
         let generation = daemon::prepare(&self.config, now)
             .map_err(|faults| failed(ExplainError::Topology(faults)))?;
         let topology = generation.topology();
-        // Of a listed server that goes by another name there is nothing to propose.
-        if !topology.peers_called(fqdn.as_str()).is_empty() {
-            return Err(unknown());
-        }
         let asked = Asked {
             config: &self.config,
             topology,
@@ -252,11 +259,7 @@ impl ExplainCommand {
             Some(_) => Direction::Outbound,
             None => Direction::Inbound,
         });
-        let find = |name: &String| {
-            let fqdn = DnsName::parse(name).ok();
-            let peer = fqdn.and_then(|fqdn| generation.topology().peer_or_covered(fqdn));
-            peer.ok_or_else(|| ExplainError::UnknownPeer(name.clone()))
-        };
+        let find = |peer: &String| self.find_peer(peer, generation.topology());
         let named = self.peer.as_ref().map(find).transpose()?;
         // A name that is misspelt would just tell nothing apart, and look like an ambiguous certificate: so it is an error, as
         // an unknown peer is.
@@ -283,6 +286,32 @@ impl ExplainCommand {
         Ok(explain(&presented, direction, &generation, at))
     }
 
+    /// The peer that was asked about, and the name that it is dialled under.
+    fn find_peer(
+        &self,
+        peer: &str,
+        topology: &Topology,
+    ) -> Result<(PeerRef, Option<DnsName>), ExplainError> {
+        let unknown = || ExplainError::UnknownPeer(peer.to_owned());
+        let asked = DnsName::parse(peer).map_err(|_| unknown())?;
+        // Each part has an error of its own: which of the two words is the slip is what the operator wants to know.
+        if let Some(name) = &self.name {
+            topology.peer_by_name(asked.as_str()).ok_or_else(unknown)?;
+            let under = DnsName::parse(name).ok();
+            let found = under.and_then(|name| topology.peer_under(asked.as_str(), name));
+            return found.ok_or_else(|| ExplainError::NotCovered(name.clone(), asked.to_string()));
+        }
+        // Of a listed server that goes by other names there is nothing to propose, and each of them may be meant.
+        let same = topology.peers_called(asked.as_str());
+        topology.peer_or_covered(asked.clone()).ok_or_else(|| {
+            if same.is_empty() {
+                return unknown();
+            }
+            let names = listed(same.iter().map(|peer| &topology.peer(*peer).name));
+            ExplainError::SharedFqdn(peer.to_owned(), names)
+        })
+    }
+
     /// The listener whose rule for clients is asked; none where a peer is asked about: a peer is judged the same at every
     /// listener, while each listener has its own rule for clients that show a certificate.
     fn asked_listener<'t>(
@@ -302,8 +331,12 @@ impl ExplainCommand {
     }
 
     /// Inbound, the certificate says who connects: the peer that it identifies, if another one was asked about. Outbound this
-    /// cannot happen, because the decision itself requires the name of the peer that is dialled.
+    /// cannot happen, because the decision itself requires the name that is dialled: the entry's own or one that it covers.
     fn accepted_as_another(&self, explanation: &Explanation) -> Option<String> {
+        // What was asked about may be a name that the entry covers, and is then no entry's name.
+        if explanation.direction != Direction::Inbound.word() {
+            return None;
+        }
         let asked = DnsName::parse(self.peer.as_deref()?).ok()?;
         let found = explanation.peer.as_deref()?;
         (explanation.is_accepted() && found != asked.as_str()).then(|| found.to_owned())

@@ -9,7 +9,7 @@ mod stranger;
 use super::Exit;
 use super::output::listed;
 use crate::daemon;
-use crate::topology::DnsName;
+use crate::topology::{DnsName, PeerName, PeerRef, Topology};
 use attempts::{is_good, try_addresses};
 use error::ProbeError;
 use rustls_pki_types::UnixTime;
@@ -26,6 +26,9 @@ pub struct ProbeCommand {
     /// not list yet, with its port if that is not 5061
     #[arg(value_name = "PEER|NAME[:PORT]")]
     pub peer: String,
+    /// Which of several entries is meant that cover NAME or have it as their fqdn (default: the first that covers it)
+    #[arg(long = "peer", value_name = "PEER", conflicts_with = "address")]
+    pub entry: Option<String>,
     /// Where a server is that the file does not list, if DNS does not know it
     #[arg(long, value_name = "ADDRESS[:PORT]")]
     pub address: Option<String>,
@@ -56,7 +59,12 @@ impl ProbeCommand {
         let name = DnsName::parse(host)
             .map_err(|why| ProbeError::NoName(self.peer.clone(), why).print())?;
         // Whoever is in the file is dialled as the file says; the rest of the arguments is for everybody else.
-        let Some((peer, covered)) = topology.peer_or_covered(name.clone()) else {
+        // With --peer the name alone says nothing: it may be an fqdn that several have, or a name that several cover.
+        let found = match &self.entry {
+            Some(entry) => Some(named_entry(topology, entry, &name)?),
+            None => topology.peer_or_covered(name.clone()),
+        };
+        let Some((peer, covered)) = found else {
             // Several entries may share an fqdn, and each is then known by its own name.
             let entries = topology.peers_called(name.as_str());
             if !entries.is_empty() {
@@ -77,6 +85,13 @@ impl ProbeCommand {
             return Err(ProbeError::Listed(host.to_owned()).print());
         }
         let name = covered;
+        // The first is a choice that somebody else might make otherwise.
+        let others = match (&name, &self.entry) {
+            (Some(name), None) => topology.covering(name).skip(1).collect(),
+            _ => Vec::new(),
+        };
+        let others = others.into_iter().map(|other| &topology.peer(other).name);
+        let others: Vec<&PeerName> = others.collect();
         let attempts = try_addresses(&generation, (peer, name.as_ref()), self.timeout())?;
         // What the page names it by.
         let entry = topology.peer(peer);
@@ -88,10 +103,10 @@ impl ProbeCommand {
             writeln!(
                 out,
                 "{}",
-                json::to_json((entry, name.as_ref()), identity, good, &attempts)
+                json::to_json((entry, name.as_ref()), &others, identity, good, &attempts)
             )?;
         } else {
-            page::show((entry, name.as_ref()), identity, &attempts, out)?;
+            page::show((entry, name.as_ref()), &others, identity, &attempts, out)?;
         }
         if good { Ok(()) } else { Err(Exit::Refused) }
     }
@@ -112,6 +127,24 @@ impl ProbeCommand {
             (None, port) => port.map(|port| format!("{host}:{port}")),
         }
     }
+}
+
+/// The entry that is named, dialled under this name.
+///
+/// Its `fqdn` is one of the names that it can be dialled under, so that an FQDN which several entries have can be probed for each
+/// of them in turn.
+fn named_entry(
+    topology: &Topology,
+    entry: &str,
+    name: &DnsName,
+) -> Result<(PeerRef, Option<DnsName>), Exit> {
+    // A slip must not look like a server that is not listed yet: for that one there is no --peer.
+    let is_listed = |entry: &PeerName| topology.peer_by_name(entry.as_str()).is_some();
+    let Some(entry) = PeerName::parse(entry).ok().filter(is_listed) else {
+        return Err(ProbeError::UnknownEntry(entry.to_owned()).print());
+    };
+    let found = topology.peer_under(entry.as_str(), name.clone());
+    found.ok_or_else(|| ProbeError::NotCovered(entry, name.clone()).print())
 }
 
 /// `name:port`; what is behind the last colon is a port if it looks like one.

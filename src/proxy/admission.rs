@@ -401,8 +401,7 @@ fn has_looped(message: &Message<'_>, loop_hash: u32, env: &Environment) -> bool 
     }
     let below = message.values(HeaderName::Via).skip(1).flatten();
     below.filter_map(|value| Via::parse(value).ok()).any(|via| {
-        (env.names.is_sent_by(&via)
-            || env.tables.listing.advertises && env.routing().is_own_name(&via.host))
+        (env.names.is_sent_by(&via) || env.advertises && env.routing().is_own_name(&via.host))
             && via
                 .branch
                 .and_then(branch::Branch::parse)

@@ -110,7 +110,9 @@ impl ResponseContext {
     ) {
         if let Ok(message) = Message::parse(&self.request) {
             let branch = self.branch_text(env);
-            let outgoing = MessageWriter::to(target, env);
+            let written = self.sent_as.as_deref();
+            let written = written.unwrap_or_else(|| env.common_name(target));
+            let outgoing = MessageWriter::to(target, env).sent_as(written);
             write(&message, &outgoing.derived(&message, &self.plan, &branch));
         }
     }

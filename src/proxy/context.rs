@@ -26,6 +26,7 @@ use super::transaction::{
 };
 use crate::reason::MessageReason;
 use crate::sip::{Message, Method};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long an INVITE waits for a first sign of life while other targets remain.
@@ -100,6 +101,8 @@ pub(crate) struct ResponseContext {
     pub(super) places: RequestPlaces,
     pub(super) cseq: u32,
     pub(crate) plan: ForwardPlan,
+    /// The name and port of this node in the Via of the current branch, where its target knows it by one of its own.
+    pub(crate) sent_as: Option<Arc<str>>,
     /// What was recorded in the current branch and stands otherwise in its responses.
     pub(crate) recorded: Option<Box<RecordedToken>>,
     /// What it does to a call.
@@ -175,6 +178,7 @@ impl ResponseContext {
             cseq: request.cseq.number,
             call: CallPart::of(request.method, plan.in_dialog, request.to.tag().is_some()),
             plan,
+            sent_as: None,
             recorded: None,
             targets,
             tried: 0,

@@ -97,6 +97,7 @@ impl Core {
                 tally: setup.tally,
                 is_retired: false,
                 names: setup.names,
+                advertises: tables.listing.advertises,
                 tables,
             },
             contexts: ResponseContexts::default(),

@@ -55,6 +55,9 @@ pub(crate) struct Environment {
     pub(crate) shards: u8,
     pub(crate) names: AdvertisedNames,
     pub(crate) tables: Arc<Tables>,
+    /// Whether any peer knows this node by a name of its own, in this generation or an earlier one: what was sent
+    /// before a reload goes on under the name that it was sent by.
+    pub(crate) advertises: bool,
     pub(crate) limits: Limits,
     pub(crate) links: Links,
     /// Which connections lead to the registered clients that this shard is asked for.
@@ -158,13 +161,32 @@ impl Environment {
     /// This node's name and port as a leg knows them.
     pub(crate) fn sent_by(&self, leg: Leg) -> &str {
         let Some(key) = leg.peer() else {
-            return &self.names.clients;
+            return self.common_name(leg);
         };
         // Nothing is looked up where all peers know it by one name: that is what nearly every site has, and this is
         // asked several times for each message.
-        let peer = self.tables.listing.advertises.then(|| self.links.peer(key));
-        let own = peer.flatten().and_then(|peer| peer.sent_by.as_deref());
+        let own = self.own_sent_by(key).map(|own| &**own);
         own.unwrap_or(&self.names.peers)
+    }
+
+    /// The same where it knows no name of its own: the one that all clients know, or all peers.
+    pub(crate) fn common_name(&self, leg: Leg) -> &str {
+        match leg.is_client() {
+            true => &self.names.clients,
+            false => &self.names.peers,
+        }
+    }
+
+    /// The same, if this peer knows it by a name of its own.
+    fn own_sent_by(&self, key: PeerKey) -> Option<&Arc<str>> {
+        let peer = self.advertises.then(|| self.links.peer(key));
+        peer.flatten()?.sent_by.as_ref()
+    }
+
+    /// The name of its own by which a target knows this node now, for the branch that is sent to it: a reload may change
+    /// it, and CANCEL, ACK and the answers go by what was written (RFC 3261 §9.1, §17.1.1.3, §18.1.2).
+    pub(crate) fn sent_as(&self, target: Leg) -> Option<Arc<str>> {
+        self.own_sent_by(target.peer()?).cloned()
     }
 
     /// Whether a Via is this node's, as it was sent to this leg (RFC 3261 §18.1.2).

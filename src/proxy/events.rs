@@ -204,6 +204,7 @@ impl Core {
         env.limits = tables.generation.topology().limits().clone();
         env.tokens.set_keys(keys);
         env.links.relist(&tables.listing);
+        env.advertises |= tables.listing.advertises;
         env.tables = tables;
         self.pings.relist(env, now);
         for key in self.env.links.active_keys() {

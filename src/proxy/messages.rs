@@ -14,7 +14,7 @@ use super::core::Core;
 use super::environment::Environment;
 use super::hiding::{uncovered_target, unhidden};
 use super::inbound::{InboundMessage, InboundRequest, RequestUri};
-use super::interface::{Action, Actions, Origin};
+use super::interface::{Action, Actions, Origin, is_sent_by};
 use super::leg::{Certainty, Leg};
 use super::ping::PING_SLOT;
 use super::token::BoundClient;
@@ -344,7 +344,7 @@ impl Core {
         }
         // The branch names shard and slot, so that a response needs no search, and another shard's
         // is handed over once.
-        let branch = own_branch(inbound, &self.env)?;
+        let (branch, is_named) = own_branch(inbound, &self.env)?;
         if branch.shard != self.env.shard {
             if branch.shard >= self.env.shards || inbound.origin.asked > 0 {
                 let is_asked = self.env.ask_other_process(inbound, out);
@@ -371,6 +371,10 @@ impl Core {
                 held: inbound.held,
             });
             return Ok(());
+        }
+        // What is under no name of today's may still be what was written before a reload.
+        if !is_named && !self.was_sent_as(branch, message) {
+            return Err(MessageReason::ResponseForeignVia);
         }
         if branch.key.slot == PING_SLOT {
             let nonce = branch.key.nonce;
@@ -400,27 +404,42 @@ impl Core {
         self.carry_out(branch.key.slot, next, inbound.now, out);
         Ok(())
     }
+
+    /// Whether the branch that this names was sent by the name in its Via.
+    fn was_sent_as(&mut self, branch: Branch, message: &Message<'_>) -> bool {
+        let context = self.contexts.by_branch(branch.key);
+        let own = context.and_then(|context| context.sent_as.clone());
+        let via = message.top_via().ok();
+        own.zip(via)
+            .is_some_and(|(own, via)| is_sent_by(&own, &via))
+    }
 }
 
 /// RFC 3261 §18.1.2, §17.1.3: the topmost Via must be this node's and its branch one that it made.
+///
+/// Returns whether its name is one that the sender knows this node by now. A name of the time before a reload only the branch's own
+/// shard can tell from a foreign one.
 fn own_branch(
     inbound: &InboundMessage<'_, '_>,
     env: &Environment,
-) -> Result<Branch, MessageReason> {
+) -> Result<(Branch, bool), MessageReason> {
     let message = inbound.message;
     let first = message.first(HeaderName::Via);
     if let Some(branch) = first.and_then(|value| branch_as_written(value, env)) {
-        return Ok(branch);
+        return Ok((branch, true));
     }
     let via = message
         .top_via()
         .map_err(|_| MessageReason::ResponseForeignVia)?;
-    if !env.has_sent(&via, inbound.leg) {
+    let is_named = env.has_sent(&via, inbound.leg);
+    if !is_named && !env.advertises {
         return Err(MessageReason::ResponseForeignVia);
     }
-    via.branch
-        .and_then(Branch::parse)
-        .ok_or(MessageReason::ResponseUnmatched)
+    let branch = via.branch.and_then(Branch::parse).ok_or(match is_named {
+        true => MessageReason::ResponseUnmatched,
+        false => MessageReason::ResponseForeignVia,
+    })?;
+    Ok((branch, is_named))
 }
 
 /// The branch of a Via that has come back byte for byte as this node writes it. Nearly every one does (RFC 3261 §8.2.6.2), and
@@ -429,7 +448,8 @@ fn branch_as_written(value: &[u8], env: &Environment) -> Option<Branch> {
     // As `write_via` has it, from the first byte to the last: what a server on the way has added, or written in another
     // case, is no fault, but not for here.
     let value = value.strip_prefix(b"SIP/2.0/TLS ")?;
-    // Which of the two it was depends on who was asked, and either proves as much.
+    // Which of the two it was depends on who was asked, and either proves as much. A name that one peer alone knows this node
+    // by is for the parser, which asks whether the sender is that peer.
     let mut names = [&env.names.peers, &env.names.clients].into_iter();
     let value = names.find_map(|name| value.strip_prefix(name.as_bytes()))?;
     let value = value.strip_prefix(b";branch=")?;

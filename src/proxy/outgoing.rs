@@ -27,6 +27,8 @@ pub(crate) struct MessageWriter<'e> {
     leg: Leg,
     /// The connection, where it is chosen before the message is written.
     link: Option<LinkId>,
+    /// This node's name in a Via that was written before.
+    sent_as: Option<&'e str>,
     rules: FieldRules,
 }
 
@@ -70,7 +72,16 @@ impl<'e> MessageWriter<'e> {
             env,
             leg,
             link: None,
+            sent_as: None,
             rules: env.field_rules(leg),
+        }
+    }
+
+    /// The same of what follows a request that was sent by this name, whatever the leg knows by now.
+    pub(crate) fn sent_as(self, name: &'e str) -> Self {
+        Self {
+            sent_as: Some(name),
+            ..self
         }
     }
 
@@ -277,7 +288,7 @@ impl<'e> MessageWriter<'e> {
 
     /// This node's name and port as the leg knows them.
     fn sent_by(&self) -> &'e str {
-        self.env.sent_by(self.leg)
+        self.sent_as.unwrap_or_else(|| self.env.sent_by(self.leg))
     }
 
     /// Peers may send their requests back on the same connection (RFC 5923 §8.1).

@@ -340,6 +340,7 @@ impl ResponseContext {
                 return Err(MessageReason::PeerUnreachable);
             }
         }
+        self.sent_as = env.sent_as(target);
         // It may have been read there: a second copy would be merged with it, and refused.
         self.looked_again = true;
         let client = match self.server {

@@ -55,6 +55,10 @@ reasons! {
         AmbiguousIdentity "ambiguous_identity" (rfc "RFC 5922 §7.4", alert AccessDenied)
             check: "the detail names two [[peer]] entries: compare their kind, trust, domains and policies",
             remedy: "give these peers separate certificates or the same trust, kind, domains and policies",
+        /// the connection asked for a name of this node by which this peer does not know it
+        IdentityNotForPeer "identity_not_for_peer" (rfc "RFC 5922 §7.8", alert AccessDenied)
+            check: "the detail: `advertise` of the [[peer]], and the identity that this node showed; the event's `sni`",
+            remedy: "have the remote ask for the name in `advertise` (SNI), or have the listener's `identity` carry that name",
         /// no path leads from the certificate to an anchor of the peer
         UnknownIssuer "unknown_issuer" (rfc "RFC 5280 §6.1", alert UnknownCA)
             check: "explain names the missing issuer; openssl s_client -showcerts -connect HOST:PORT shows what is sent",

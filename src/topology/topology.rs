@@ -147,14 +147,31 @@ impl Topology {
     }
     /// The peer of this name, else the first that covers it, then with the name.
     ///
-    /// All that cover a name grant the same, so that any of them shows what holds for it.
+    /// All that cover a name hold its servers to the same, so that any of them shows what is asked of these.
     pub fn peer_or_covered(&self, name: DnsName) -> Option<(PeerRef, Option<DnsName>)> {
         if let Some(peer) = self.peer_by_name(name.as_str()) {
             return Some((peer, None));
         }
-        let mut peers = self.peer_refs();
-        let (peer, _) = peers.find(|(_, peer)| peer.covers_name(name.as_str()))?;
+        let peer = self.covering(&name).next()?;
         Some((peer, Some(name)))
+    }
+    /// The peers that cover a name, in the order of the file.
+    ///
+    /// Several where each is for another tenant of one partner: what its servers are held to is the same, what they are shown is not.
+    pub fn covering(&self, name: &DnsName) -> impl Iterator<Item = PeerRef> {
+        let peers = self.peer_refs();
+        let covering = peers.filter(|(_, peer)| peer.covers_name(name.as_str()));
+        covering.map(|(peer, _)| peer)
+    }
+    /// The peer of this name, dialled as `name`, if that is its FQDN or a name that it covers; then with that.
+    pub fn peer_under(&self, peer: &str, name: DnsName) -> Option<(PeerRef, Option<DnsName>)> {
+        let found = self.peer_by_name(peer)?;
+        let peer = self.peer(found);
+        if peer.fqdn == name {
+            return Some((found, None));
+        }
+        peer.covers_name(name.as_str())
+            .then_some((found, Some(name)))
     }
     /// The peers of this FQDN in the order of the file.
     pub(crate) fn peers_called(&self, fqdn: &str) -> &[PeerRef] {

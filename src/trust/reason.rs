@@ -44,7 +44,8 @@ impl TrustReason {
             | Self::WildcardNotAllowed
             | Self::PeerNotYetActive
             | Self::PeerNoLongerActive
-            | Self::AmbiguousIdentity => Step::Name,
+            | Self::AmbiguousIdentity
+            | Self::IdentityNotForPeer => Step::Name,
             Self::UnknownIssuer
             | Self::SelfSigned
             | Self::TrustNotYetActive

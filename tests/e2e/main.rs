@@ -102,6 +102,8 @@ mod staged;
 #[cfg(test)]
 mod state;
 #[cfg(test)]
+mod tenant_commands;
+#[cfg(test)]
 mod tenants;
 #[cfg(test)]
 mod three_nodes;

@@ -6,22 +6,22 @@ use sipward_lab::site::{EDGE, PARTNER, PARTNER_EDGE, TopologyText};
 use sipward_lab::{Server, Wire};
 
 /// What the partner knows this node by, which is a home domain of each tenant as well.
-const NAMES: [&str; 2] = ["sbc.tenant-a.test", "sbc.tenant-b.test"];
-const ENTRIES: [&str; 2] = ["teams-a", "teams-b"];
+pub(crate) const NAMES: [&str; 2] = ["sbc.tenant-a.test", "sbc.tenant-b.test"];
+pub(crate) const ENTRIES: [&str; 2] = ["teams-a", "teams-b"];
 /// As Teams' regions are listed; the server's own name lies below.
 const DOMAINS: [&str; 2] = [PARTNER, "*.fabrikam.test"];
 
 /// A PBX of each tenant, the partner's one server, and the edge.
-struct Tenants {
-    lab: Lab,
+pub(crate) struct Tenants {
+    pub(crate) lab: Lab,
     pbx: [Server; 2],
-    partner: Server,
-    topology: TopologyText,
-    edge: Edge,
+    pub(crate) partner: Server,
+    pub(crate) topology: TopologyText,
+    pub(crate) edge: Edge,
 }
 
 impl Tenants {
-    async fn new(change: impl FnOnce(&mut TopologyText)) -> Self {
+    pub(crate) async fn new(change: impl FnOnce(&mut TopologyText)) -> Self {
         let lab = Lab::new();
         let pbx = [lab.home("fe01").await, lab.home("fe02").await];
         let partner = lab.partner().await;
@@ -81,7 +81,7 @@ impl Tenants {
     }
 
     /// The partner's connection to this tenant's name, and the entry that it was accepted for.
-    async fn wire(&self, tenant: usize) -> Wire {
+    pub(crate) async fn wire(&self, tenant: usize) -> Wire {
         let wire = self.partner.dial(self.edge.address, NAMES[tenant]);
         let wire = wire.await.unwrap();
         let remote = wire.local().to_string();
@@ -154,6 +154,28 @@ impl Tenants {
         pbx.reply(&got, 200).await.unwrap();
         self.partner.answer(&bye, 200).await.unwrap();
         self.nobody_else(tenant);
+    }
+
+    /// A call has come to this tenant's PBX, and rings.
+    pub(crate) async fn rings(&self, tenant: usize) {
+        let invite = self.pbx[tenant].expect("INVITE").await.unwrap();
+        self.pbx[tenant].reply(&invite, 180).await.unwrap();
+    }
+
+    /// The partner asks for this tenant's name and is refused; gives the reason.
+    pub(crate) async fn refused_at(&self, tenant: usize) -> String {
+        let mark = self.edge.log.mark();
+        let wire = self.partner.dial(self.edge.address, NAMES[tenant]);
+        let wire = wire.await.unwrap();
+        wire.ended(SOON).await.unwrap();
+        let refused = self
+            .edge
+            .log
+            .wait_after(mark, "handshake_refused", |_| true);
+        refused.await.unwrap()["reason"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Nothing of this tenant has reached the other one.
@@ -261,7 +283,28 @@ async fn pings_name_each_tenants_node() {
 }
 
 #[tokio::test]
-async fn a_reload_that_takes_one_entry_out_closes_its_connections_alone() {
+async fn an_entry_outside_its_window_leaves_its_connections_to_no_other() {
+    let mut world = Tenants::new(|_| {}).await;
+    let wires = [world.wire(0).await, world.wire(1).await];
+    let entry = world.topology.find("[[peer]]", "name", ENTRIES[0]);
+    entry.unwrap().text("not_after", "2026-01-01T00:00:00Z");
+    let text = world.topology.to_toml();
+    world.lab.site.write("topology.toml", &text).unwrap();
+    let mark = world.edge.log.mark();
+    assert_eq!(world.edge.reload().await["result"], "ok");
+    let withdrawn = world.edge.log.wait_after(mark, "trust_withdrawn", |_| true);
+    let withdrawn = withdrawn.await.unwrap();
+    assert_eq!(withdrawn["reason"], "peer_no_longer_active", "{withdrawn}");
+    wires[0].ended(SOON).await.unwrap();
+    assert_eq!(world.refused_at(0).await, "peer_no_longer_active");
+    world.calls_in(1, &wires[1]).await;
+    let log = world.edge.stop().await;
+    let withdrawn = log.named("trust_withdrawn");
+    assert!(withdrawn.iter().all(|e| e["peer"] == ENTRIES[0]));
+}
+
+#[tokio::test]
+pub(crate) async fn a_reload_that_takes_one_entry_out_closes_its_connections_alone() {
     let mut world = Tenants::new(|_| {}).await;
     let wires = [world.wire(0).await, world.wire(1).await];
     for tenant in [0, 1] {
@@ -289,6 +332,8 @@ async fn a_reload_that_takes_one_entry_out_closes_its_connections_alone() {
     wires[1].ended(SOON).await.unwrap();
     assert!(wires[0].is_live());
     world.calls_in(0, &wires[0]).await;
+    // Who still asks for the one that is gone is not served by the one that is left.
+    assert_eq!(world.refused_at(1).await, "identity_not_for_peer");
     let log = world.edge.stop().await;
     let withdrawn = log.named("trust_withdrawn");
     assert!(withdrawn.iter().all(|e| e["peer"] == ENTRIES[1]));

@@ -2,7 +2,7 @@
 //!
 //! None of these says anything about the peer: that would be a verdict, with an exit code of its own.
 use crate::cli::Exit;
-use crate::topology::{Fault, NameError};
+use crate::topology::{DnsName, Fault, NameError, PeerName};
 
 /// Why a peer cannot be probed; exit code 2, so that it is never taken for its fault.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +21,14 @@ pub(super) enum ProbeError {
     )]
     Listed(String),
     /// It is the name that certificates are held against, and the entries have names of their own.
-    #[error("{0} is the fqdn of {1}: name one of them")]
+    #[error("{0} is the fqdn of {1}: name one of them (or write --peer)")]
     Fqdn(String, String),
+    /// The entry that was named is not in the topology.
+    #[error("--peer {0}: no [[peer]] of the topology has this name")]
+    UnknownEntry(String),
+    /// The entry that was named has nothing to do with the name.
+    #[error("--peer {0}: {1} is neither its fqdn nor in its `covers`")]
+    NotCovered(PeerName, DnsName),
     /// A server that is not listed cannot be looked for.
     #[error("{0} is in no [[peer]], and an entry for it would not be good:\n{shown}", shown = .1.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     NoEntry(String, Vec<Fault>),

@@ -4,7 +4,7 @@
 //! A script that watches partners reads `verdict`, `reason` and `alert`; the rest is for whoever then looks closer.
 use crate::edge::{ProbeAttempt, ProbeVerdict};
 use crate::observe::PresentedChain;
-use crate::topology::{DnsName, Peer};
+use crate::topology::{DnsName, Peer, PeerName};
 use serde_json::{Value, json};
 
 /// Who refused whom, in one word. These words and the keys below were published with the first version; scripts read them.
@@ -20,18 +20,25 @@ fn word(verdict: &ProbeVerdict) -> &'static str {
 /// One object for the peer, with one for each address that was tried.
 pub(super) fn to_json(
     (peer, name): (&Peer, Option<&DnsName>),
+    others: &[&PeerName],
     identity: &str,
     good: bool,
     attempts: &[ProbeAttempt],
 ) -> Value {
-    json!({
+    let mut value = json!({
         "peer": peer.name.as_str(),
         // What the server was asked for, and must prove.
         "sni": name.unwrap_or(&peer.fqdn).as_str(),
         "identity": identity,
         "good": good,
         "addresses": attempts.iter().map(attempt_json).collect::<Vec<_>>(),
-    })
+    });
+    // Only where there was a choice.
+    if let Some(object) = value.as_object_mut().filter(|_| !others.is_empty()) {
+        let others: Vec<&str> = others.iter().map(|other| other.as_str()).collect();
+        object.insert("also_covered_by".to_owned(), json!(others));
+    }
+    value
 }
 
 /// One address. A key that does not apply is left out, except `we_showed`, whose `null` is a finding.

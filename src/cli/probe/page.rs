@@ -3,15 +3,16 @@
 //! It is written to be sent to the administrator of the other side: both chains with their fingerprints, the alert in words,
 //! and the remedy. Everything that the peer has chosen goes through `plain`, so that no certificate can write to the
 //! terminal.
-use crate::cli::output::plain;
+use crate::cli::output::{listed, plain};
 use crate::edge::{ProbeAttempt, ProbeVerdict};
-use crate::topology::{DnsName, Peer};
+use crate::topology::{DnsName, Peer, PeerName};
 use crate::trust::Decision;
 use std::io::{self, Write};
 
 /// The peer, and each address that was tried.
 pub(super) fn show(
     (peer, name): (&Peer, Option<&DnsName>),
+    others: &[&PeerName],
     identity: &str,
     attempts: &[ProbeAttempt],
     out: &mut dyn Write,
@@ -23,6 +24,11 @@ pub(super) fn show(
         out,
         "{entry} ({kind}){covered}, which is shown identity {identity}"
     )?;
+    // Which entry it is decides what identity is shown, so the choice is not left to the order of the file without a word.
+    if !others.is_empty() {
+        let others = listed(others);
+        writeln!(out, "  covered by {others}, too: --peer NAME names another")?;
+    }
     // DNS has no address, or the name servers did not answer: the handshake could not even begin.
     if attempts.is_empty() {
         return writeln!(out, "  no address was found");

@@ -63,7 +63,7 @@ impl Stranger<'_> {
         let identity = &supposed.identity(identity).name;
         if self.json {
             let good = is_good(&attempts);
-            let mut report = json::to_json((listed, None), identity, good, &attempts);
+            let mut report = json::to_json((listed, None), &[], identity, good, &attempts);
             // The same keys as for a listed peer, and two more.
             if let Some(object) = report.as_object_mut() {
                 object.insert("listed".to_owned(), false.into());

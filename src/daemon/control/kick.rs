@@ -3,6 +3,7 @@
 //! An operator types what a log line or a listing shows; what it is, is found out here, in one order, so that a word never
 //! means two things.
 use super::context::{ControlContext, FOR_SHARDS};
+use super::peer_word::{normalised, shared_fqdn};
 use super::refusal::{ControlRefusal, no_answer};
 use crate::edge::{Denial, DeniedParty, KickTarget, ListedConnection, Selection};
 use crate::reason::ConnectionReason;
@@ -29,7 +30,7 @@ impl ControlContext {
         time: Option<Duration>,
         uid: Option<u32>,
     ) -> Result<Kicked, ControlRefusal> {
-        let target = self.target_of(what);
+        let target = self.target_of(what).await?;
         // Of a connection it must be known before it is closed.
         let party = match time {
             Some(_) => self.party_of(&target).await?,
@@ -51,27 +52,42 @@ impl ControlContext {
 
     /// What an operator means. A name without `@` is a peer's if the topology or a connection knows it as one, else a
     /// user's.
-    fn target_of(&self, what: &str) -> KickTarget {
+    async fn target_of(&self, what: &str) -> Result<KickTarget, ControlRefusal> {
         // Before users: a number is what the log has. A telephone number is written as `sip:1001`.
         if let Ok(number) = what.parse() {
-            return KickTarget::Connection(number);
+            return Ok(KickTarget::Connection(number));
         }
         if let Some(network) = network(what) {
-            return KickTarget::Network(network);
+            return Ok(KickTarget::Network(network));
         }
         if let Ok(address) = what.parse() {
-            return KickTarget::Address(address);
+            return Ok(KickTarget::Address(address));
         }
-        // As the topology has names of peers: lower case, without the dot of the root.
-        let name = what.trim_end_matches('.').to_ascii_lowercase();
-        // `alice` and `sip:alice` are no host names; `edge.fabrikam.test` may be a peer that a reload has removed.
-        let is_user = what.contains(['@', ':']) || !name.contains('.');
+        let name = normalised(what);
         let generation = self.daemon.generation();
-        if is_user && generation.topology().peer_by_name(&name).is_none() {
+        let topology = generation.topology();
+        // `teams-a` or `edge.fabrikam.test` may be a peer that a reload has removed, and that has connections still.
+        if topology.peer_by_name(&name).is_some() || self.has_connections(&name).await? {
+            return Ok(KickTarget::Peer(name));
+        }
+        // A denial of a name that nobody has would look like one that holds.
+        if let Some(refusal) = shared_fqdn(&name, topology) {
+            return Err(refusal);
+        }
+        // `alice` and `sip:alice` are no host names.
+        let is_user = what.contains(['@', ':']) || !name.contains('.');
+        Ok(if is_user {
             KickTarget::User(what.to_owned())
         } else {
             KickTarget::Peer(name)
-        }
+        })
+    }
+
+    /// Whether a live connection is with a peer of this name, whatever the topology says by now.
+    async fn has_connections(&self, name: &str) -> Result<bool, ControlRefusal> {
+        let live = self.daemon.edge.connections(FOR_SHARDS).await;
+        let live = live.ok_or_else(no_answer)?;
+        Ok(live.peers.iter().any(|connection| connection.peer == name))
     }
 
     /// Whom a denial of this target is about; `None`: there is no such connection.

@@ -44,7 +44,7 @@ impl ControlContext {
             return malformed(format!("a level is one of {words}"));
         };
         let party = match (peer, client) {
-            (Some(peer), None) => self.peer_party(peer)?,
+            (Some(peer), None) => LoggedParty::Peer(self.listed_peer(peer)?),
             (None, Some(client)) => match network(client) {
                 Some(network) => LoggedParty::Network(network),
                 None => LoggedParty::User(client.to_owned()),
@@ -81,17 +81,6 @@ impl ControlContext {
             requests: requests.word().to_owned(),
             until,
         })
-    }
-
-    /// A peer that the topology names: a slip would wait for nothing.
-    fn peer_party(&self, fqdn: &str) -> Result<LoggedParty, ControlRefusal> {
-        let fqdn = fqdn.trim_end_matches('.').to_ascii_lowercase();
-        let generation = self.daemon.generation();
-        if generation.topology().peer_by_name(&fqdn).is_none() {
-            let what = format!("the topology names no peer {fqdn:?}");
-            return Err(DaemonReason::MalformedCommand.because(what));
-        }
-        Ok(LoggedParty::Peer(fqdn))
     }
 }
 

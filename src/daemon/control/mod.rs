@@ -23,6 +23,7 @@ mod limits;
 mod log_level;
 mod outline;
 mod past_decision;
+mod peer_word;
 mod place;
 mod pools;
 mod protocol;

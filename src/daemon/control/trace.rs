@@ -174,18 +174,10 @@ impl ControlContext {
         &self,
         request: &TraceRequest,
     ) -> Result<(TraceSelection, TraceFeed), ControlRefusal> {
-        let selection = request.selection()?;
+        let mut selection = request.selection()?;
         // A slip would wait for an hour for nothing.
-        if let TraceSelection::Peer(name) = &selection
-            && self
-                .daemon
-                .generation()
-                .topology()
-                .peer_by_name(name)
-                .is_none()
-        {
-            let what = format!("the topology names no peer {name:?}");
-            return Err(DaemonReason::MalformedCommand.because(what));
+        if let TraceSelection::Peer(name) = &mut selection {
+            *name = self.listed_peer(name)?;
         }
         let edge = &self.daemon.edge;
         let feed = edge.trace(selection.clone(), request.shown.bodies, FOR_SHARDS);

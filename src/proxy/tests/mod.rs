@@ -42,6 +42,7 @@ mod seeds;
 mod shards;
 mod siblings;
 mod site;
+mod tenants;
 mod tolerance;
 mod validation;
 mod wandering;

@@ -72,6 +72,8 @@ fn ambiguity(
     if identity.is_some() || shown.is_empty() {
         return Some(refused);
     }
-    let mut shown = shown.into_iter();
-    shown.find_map(|identity| names.find_peer(topology, Some(identity), at).err())
+    let shown = shown.into_iter();
+    let mut refused = shown.filter_map(|own| names.find_peer(topology, Some(own), at).err());
+    // One whose entry is outside its window is refused for that, and says nothing of the others.
+    refused.find(|refusal| refusal.reason == TrustReason::AmbiguousIdentity)
 }

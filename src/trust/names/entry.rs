@@ -26,8 +26,9 @@ impl PresentedNames {
     /// Inbound: the entry that the names match (RFC 5922 §7.4).
     ///
     /// Of several entries with equal rights the one of the certificate's first matching name is taken.
-    /// An entry outside its window counts as absent; it is the reason only when no other one matches. Where several have one
-    /// FQDN, those count whose identity was shown, if there are any.
+    /// Which identity was shown is asked first: an entry that is outside its window, or whose policy does not allow the name, leaves
+    /// nobody who was shown its identity to another entry. An entry outside its window counts as absent; it is the reason only when
+    /// no other one matches.
     pub(crate) fn find_peer(
         &self,
         topology: &Topology,
@@ -38,13 +39,23 @@ impl PresentedNames {
         // identity ambiguous, in whatever order the file has them.
         let mut found: Vec<(usize, &Peer, PeerRef)> = Vec::new();
         let mut held_back: Option<(TrustReason, &Peer)> = None;
-        for reference in self.candidates(topology) {
-            let peer = topology.peer(reference);
+        let candidates = self.candidates(topology);
+        for reference in &candidates {
+            let peer = topology.peer(*reference);
+            match is_meant(peer, topology, identity) {
+                Meant::Yes => {}
+                Meant::Another => continue,
+                // What is proven for it, and for no other of its FQDN, was not asked for.
+                Meant::Nobody if self.speak_for(peer).is_ok() => {
+                    return Err(not_meant(peer, topology, identity));
+                }
+                Meant::Nobody => continue,
+            }
             let spoken = self
                 .speak_for(peer)
                 .and_then(|position| active(peer, at).map(|()| position).map_err(Some));
             match spoken {
-                Ok(position) => found.push((position, peer, reference)),
+                Ok(position) => found.push((position, peer, *reference)),
                 // Of several entries that are held back the first by name is reported, so that the file's
                 // order does not change the reason.
                 Err(Some(reason)) if held_back.is_none_or(|(_, p)| peer.name < p.name) => {
@@ -53,7 +64,6 @@ impl PresentedNames {
                 Err(_) => {}
             }
         }
-        keep_meant(&mut found, topology, identity);
         // By the place of the name in the certificate, then by the entry's name: the same certificate always
         // speaks for the same entry.
         found.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
@@ -68,7 +78,7 @@ impl PresentedNames {
         let grants = (!others.is_empty()).then(|| peer.terms());
         if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.terms()) != grants) {
             return Err(TrustReason::AmbiguousIdentity
-                .at_line(both_words(topology, peer, other, identity), peer.line));
+                .at_line(format!("{} and {}", peer.name, other.name), peer.line));
         }
         Ok(MatchedEntry {
             also: others
@@ -153,44 +163,79 @@ impl PresentedNames {
     }
 }
 
-/// Of entries that share an FQDN, the partner means the one whose identity it was shown: it asked for that name (RFC 5922 §7.8).
+/// Whether a partner has asked for an entry, by the identity that it was shown (RFC 5922 §7.8).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// This one, or nothing tells which.
+    Yes,
+    /// Another entry of its FQDN.
+    Another,
+    /// None of its FQDN.
+    Nobody,
+}
+
+/// Of entries that share an FQDN, the partner means the one whose identity it was shown: it asked for that name. An entry with a
+/// name of this node's for it alone (`advertise`) is asked for by that name, too, where no other shares its FQDN: one that did may be
+/// gone from the file, and whoever still asks for that one is not served by this.
 ///
 /// Nothing else is distinguished by it: who comes in chooses which identity it is shown, and entries with FQDNs of their own
 /// are distinguished by what is proven.
-fn keep_meant(
-    found: &mut Vec<(usize, &Peer, PeerRef)>,
-    topology: &Topology,
-    identity: Option<&str>,
-) {
-    let is_shared = |peer: &Peer| {
-        let same = found.iter().filter(|(_, other, _)| other.fqdn == peer.fqdn);
-        same.count() > 1
-    };
-    let Some(identity) = identity else { return };
-    if !found.iter().any(|(_, peer, _)| is_shared(peer)) {
-        return;
+pub(crate) fn is_meant(peer: &Peer, topology: &Topology, identity: Option<&str>) -> Meant {
+    let same = topology.peers_called(peer.fqdn.as_str());
+    let is_shared = same.len() > 1;
+    let shows = |peer: &Peer| identity.is_some_and(|name| topology.shows(peer.identity, name));
+    if !is_shared && peer.advertise.is_none() || shows(peer) {
+        return Meant::Yes;
     }
-    let is_meant = |peer: &Peer| topology.shows(peer.identity, identity);
-    if found.iter().any(|(_, peer, _)| is_meant(peer)) {
-        found.retain(|(_, peer, _)| is_meant(peer));
+    if is_shared {
+        let is_known = same.iter().any(|other| shows(topology.peer(*other)));
+        return if is_known {
+            Meant::Another
+        } else {
+            Meant::Nobody
+        };
+    }
+    // Whoever calls this node by that name is content with any certificate that carries it.
+    let carries = |shown: &str| {
+        let mut all = topology.identities().iter();
+        let own = all.find(|own| own.name == shown);
+        own.is_some_and(|own| peer.advertise.iter().all(|name| own.names.contains(name)))
+    };
+    if identity.is_none_or(carries) {
+        Meant::Yes
+    } else {
+        Meant::Nobody
     }
 }
 
-/// Why nothing distinguishes two entries that a certificate speaks for.
-fn both_words(topology: &Topology, one: &Peer, other: &Peer, identity: Option<&str>) -> String {
-    let both = format!("{} and {}", one.name, other.name);
-    if one.fqdn != other.fqdn {
-        return both;
-    }
+/// Why a certificate that speaks for this entry serves none of its FQDN.
+fn not_meant(peer: &Peer, topology: &Topology, identity: Option<&str>) -> StepRefusal {
+    let shown = identity.unwrap_or("nothing that is known");
     let of = |peer: &Peer| &topology.identity(peer.identity).name;
-    match identity {
-        Some(identity) => format!(
-            "{both}, which are shown {} and {}, while this node showed {identity}",
-            of(one),
-            of(other)
+    let same = topology.peers_called(peer.fqdn.as_str()).iter();
+    let mut same = same.map(|other| topology.peer(*other));
+    let other = same.find(|other| other.name != peer.name);
+    let (reason, detail) = match (other, &peer.advertise) {
+        (Some(other), _) => (
+            TrustReason::AmbiguousIdentity,
+            format!(
+                "{} and {}, which are shown {} and {}, while this node showed {shown}",
+                peer.name,
+                other.name,
+                of(peer),
+                of(other)
+            ),
         ),
-        None => both,
-    }
+        (None, name) => (
+            TrustReason::IdentityNotForPeer,
+            format!(
+                "{} knows this node as {}, while this node showed {shown}",
+                peer.name,
+                name.iter().map(DnsName::as_str).collect::<String>()
+            ),
+        ),
+    };
+    reason.at_line(detail, peer.line)
 }
 
 /// Whether an entry counts at a time.

@@ -1,6 +1,8 @@
 //! Several entries of one FQDN: the identity that this node showed tells which of them came in.
-use super::World;
-use crate::topology::{Direction, DnsName, IdentityRef, NamePolicy, Peer, PeerKind, PeerName};
+use super::{World, later};
+use crate::topology::{
+    Direction, DnsName, IdentityRef, NamePolicy, Peer, PeerKind, PeerName, Window,
+};
 use crate::trust::{Decision, Generation, Presented, TrustReason, decide, explain};
 use rustls_pki_types::CertificateDer;
 use sipward_lab::pki::{self, Authority, LeafSpec};
@@ -68,6 +70,122 @@ fn the_identity_that_was_shown_tells_entries_of_one_fqdn_apart() {
                 .unwrap()
                 .contains("a.sip.partner.test and b.sip")
         );
+    }
+}
+
+/// One that begins in an hour, and one that has ended an hour ago.
+fn outside() -> [Window; 2] {
+    let at = |seconds| Some(later(seconds).as_secs());
+    [
+        Window {
+            not_before: at(3600),
+            not_after: None,
+        },
+        Window {
+            not_before: None,
+            not_after: at(-3600),
+        },
+    ]
+}
+
+#[test]
+fn who_was_shown_a_tenants_identity_never_serves_another_whatever_holds_that_back() {
+    let root = Authority::root("Partner Root").unwrap();
+    let refused = |change: &dyn Fn(&mut Peer), leaf: &pki::Issued, identity| {
+        let mut world = tenants(&root);
+        let of_a = world.peers.iter_mut();
+        of_a.filter(|peer| peer.identity == IdentityRef(1))
+            .for_each(change);
+        let generation = world.generation();
+        // The other tenant is as it was.
+        let (name, _) = shown(&generation, &leaf.chain, Some("b")).unwrap();
+        assert_eq!(name, "b.sip.partner.test");
+        let text = {
+            let presented = Presented::inbound(&leaf.chain).shown(identity);
+            explain(&presented, Direction::Inbound, &generation, pki::now()).to_string()
+        };
+        let decision = shown(&generation, &leaf.chain, identity).unwrap_err();
+        assert!(text.contains(decision.reason.code()), "{text}");
+        decision.reason
+    };
+    let leaf = root.server(SIP).unwrap();
+    let reasons = [
+        TrustReason::PeerNotYetActive,
+        TrustReason::PeerNoLongerActive,
+    ];
+    for (window, reason) in outside().into_iter().zip(reasons) {
+        let close = move |peer: &mut Peer| peer.window = window;
+        for identity in ["a", "a-next"] {
+            assert_eq!(refused(&close, &leaf, Some(identity)), reason);
+        }
+        // Nor does who asked for nobody get the one that is left.
+        for identity in [None, Some("edge"), Some("no identity of the file")] {
+            let nobodys = refused(&close, &leaf, identity);
+            assert_eq!(nobodys, TrustReason::AmbiguousIdentity);
+        }
+    }
+    // What the one allows and the other does not.
+    let wildcard = root.server("*.partner.test").unwrap();
+    let mut world = tenants(&root);
+    for peer in &mut world.peers {
+        if peer.identity == IdentityRef(2) {
+            peer.names = NamePolicy::OneLabelWildcard;
+        }
+    }
+    let generation = world.generation();
+    let refused = shown(&generation, &wildcard.chain, Some("a")).unwrap_err();
+    assert_eq!(refused.reason, TrustReason::WildcardNotAllowed);
+    shown(&generation, &wildcard.chain, Some("b")).unwrap();
+}
+
+#[test]
+fn who_still_asks_for_a_tenant_that_is_gone_is_not_served_by_the_one_that_is_left() {
+    let root = Authority::root("Partner Root").unwrap();
+    let leaf = root.server(SIP).unwrap();
+    let mut world = tenants(&root);
+    world.peers.retain(|peer| peer.identity == IdentityRef(2));
+    let generation = world.generation();
+    // Its identity may be gone with it.
+    for identity in ["a", "a-next", "edge", "gone"] {
+        let refused = shown(&generation, &leaf.chain, Some(identity)).unwrap_err();
+        assert_eq!(refused.reason, TrustReason::IdentityNotForPeer);
+        let detail = refused.detail.as_deref().unwrap();
+        assert_eq!(
+            detail,
+            format!(
+                "b.sip.partner.test knows this node as b.contoso.test, while this node showed {identity}"
+            )
+        );
+        let presented = Presented::inbound(&leaf.chain).shown(Some(identity));
+        let text = explain(&presented, Direction::Inbound, &generation, pki::now()).to_string();
+        assert!(text.contains("none is meant: it is shown b"), "{text}");
+    }
+    for identity in [None, Some("b")] {
+        let (name, _) = shown(&generation, &leaf.chain, identity).unwrap();
+        assert_eq!(name, "b.sip.partner.test");
+    }
+    // Any certificate serves that carries the name by which it is asked for.
+    let mut world = tenants(&root).identity("both", "both.contoso.test");
+    world.peers.retain(|peer| peer.identity == IdentityRef(2));
+    let both = world.identities.last_mut().unwrap();
+    both.names.push(DnsName("b.contoso.test".into()));
+    shown(&world.generation(), &leaf.chain, Some("both")).unwrap();
+}
+
+#[test]
+fn whose_certificate_names_a_tenants_server_and_another_does_not_choose_between_them() {
+    let root = Authority::root("Partner Root").unwrap();
+    let home = "pbx.partner.test";
+    let world = tenants(&root).peer(home, PeerKind::Home, &["partner-ca"]);
+    let generation = world.generation();
+    let spec = LeafSpec {
+        dns: vec![SIP.to_owned(), home.to_owned()],
+        ..LeafSpec::server(SIP)
+    };
+    let leaf = root.issue(&spec).unwrap();
+    for identity in [None, Some("edge"), Some("a"), Some("b")] {
+        let refused = shown(&generation, &leaf.chain, identity).unwrap_err();
+        assert_eq!(refused.reason, TrustReason::AmbiguousIdentity);
     }
 }
 

@@ -4,7 +4,8 @@ use crate::topology::{
     DnsName, Peer, PeerRef, Revocation, RevocationScope, Topology, TrustSet, show_moment,
 };
 use crate::trust::certificate::{chain::Chain, text::subject_text, validity::window};
-use crate::trust::names::{entry::active, presented::PresentedNames};
+use crate::trust::names::entry::{Meant, active, is_meant};
+use crate::trust::names::presented::PresentedNames;
 use crate::trust::path::cert_path::CertPath;
 use crate::trust::revocation::{distribution::CrlCoverage, ledger::Ledger};
 use crate::trust::trace::step::{Note, StepOutcome};
@@ -80,6 +81,11 @@ pub(crate) fn entries(
         let spoken = names.speak_for(under.as_ref().unwrap_or(peer));
         let (outcome, text) = match spoken {
             Ok(position) => match active(peer, at) {
+                // Outbound the dialled one is meant, whatever shares its FQDN.
+                Ok(()) if dialled.is_some() => {
+                    let by = names.shown_at(position);
+                    (StepOutcome::Passed, format!("matched by {by}"))
+                }
                 Ok(()) => matched(topology, peer, identity, &names.shown_at(position)),
                 Err(reason) => (
                     StepOutcome::Failed,
@@ -118,7 +124,8 @@ pub(crate) fn entries(
     notes
 }
 
-/// An entry that a name speaks for. Of several with one FQDN the identity that was shown tells which is meant.
+/// An entry that a name speaks for. Of several with one FQDN, and of one with a name of this node's of its own, the identity that
+/// was shown tells whether it is meant.
 fn matched(
     topology: &Topology,
     peer: &Peer,
@@ -126,14 +133,15 @@ fn matched(
     by: &str,
 ) -> (StepOutcome, String) {
     let same = topology.peers_called(peer.fqdn.as_str());
-    if same.len() < 2 {
+    if same.len() < 2 && (peer.advertise.is_none() || identity.is_none()) {
         return (StepOutcome::Passed, format!("matched by {by}"));
     }
     let own = &topology.identity(peer.identity).name;
     let shown = identity.unwrap_or("nothing that is known");
-    let (outcome, verb) = match identity.is_some_and(|name| topology.shows(peer.identity, name)) {
-        true => (StepOutcome::Passed, "meant"),
-        false => (StepOutcome::Noted, "another is meant, or none"),
+    let (outcome, verb) = match is_meant(peer, topology, identity) {
+        Meant::Yes => (StepOutcome::Passed, "meant"),
+        Meant::Another => (StepOutcome::Noted, "another is meant"),
+        Meant::Nobody => (StepOutcome::Failed, "none is meant"),
     };
     let text = format!("matched by {by}; {verb}: it is shown {own}, and this node showed {shown}");
     (outcome, text)

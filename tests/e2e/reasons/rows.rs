@@ -198,6 +198,7 @@ runs![
     crate::profiles::skype_for_business::skype_for_business_a_client_registers_subscribes_and_calls_and_is_called_by_path,
     crate::profiles::skype_for_business::skype_for_business_without_path_a_client_is_reached_in_its_dialogs_and_not_called,
     crate::staged::an_observed_peer_gets_in_and_the_log_tells_what_would_have_refused_it,
+    crate::tenants::a_reload_that_takes_one_entry_out_closes_its_connections_alone,
     crate::tenants::nobody_of_one_tenant_reaches_the_other,
     crate::torture::invalid_torture_messages_get_the_status_of_their_index_and_nothing_passes,
     crate::torture::torture_responses_pass_only_when_they_can_be_read_and_were_asked_for,
