@@ -11,7 +11,7 @@ use super::rate::MessageRate;
 use super::session::{Fill, Session};
 use super::signal::Signal;
 use super::unconfirmed::{PING, Unconfirmed};
-use crate::proxy::{LinkId, OTHER_PROCESS, Origin, RemoteIdentity};
+use crate::proxy::{Account, Hold, LinkId, OTHER_PROCESS, Origin, Party, RemoteIdentity};
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::Framer;
 use crate::topology::{DnsName, IdentityRef};
@@ -93,7 +93,13 @@ pub(super) struct Connection {
     pub(super) rate: MessageRate,
     /// While its remote side sends too much.
     pub(super) pause: Pause,
+    /// What it takes itself, what waits in its session, and the account for both.
+    memory: RefCell<Option<(Hold, Hold, Rc<Account>)>>,
 }
+
+/// What a connection takes when it is idle, in bytes: its session, its task and its places in tables (measured by
+/// `cargo bench --bench load -- memory`).
+const OWN: usize = 10 * 1024;
 
 /// A finished handshake: what a connection begins with.
 pub(super) struct Established {
@@ -213,6 +219,7 @@ impl Connection {
             keep_alive,
             rate: MessageRate::new(now),
             pause: Pause::default(),
+            memory: RefCell::default(),
         }
     }
 
@@ -387,6 +394,7 @@ impl Connection {
         if !self.blocked.replace(blocked) && blocked {
             self.wake.notify();
         }
+        self.count_memory(&session);
         let queued = session.queued();
         if queued > bound * 2 {
             // Full was reported long ago; who still reads nothing is not worth the memory.
@@ -444,15 +452,50 @@ impl Connection {
         (std::mem::take(&mut session.buffer), session.framer)
     }
 
-    /// Keeps what [`Self::take_unread`] should return next time; a buffer with nothing in it goes back to the shard's.
-    pub(super) fn keep_unread(&self, buffer: Vec<u8>, framer: Framer, buffers: &Buffers) {
+    /// Keeps what [`Self::take_unread`] should return next time, and returns whether that is anything; a buffer with nothing
+    /// in it goes back to the shard's.
+    pub(super) fn keep_unread(&self, buffer: Vec<u8>, framer: Framer, buffers: &Buffers) -> bool {
         let mut session = self.session.borrow_mut();
-        if buffer.is_empty() {
-            buffers.put_back(buffer);
-        } else {
+        let is_kept = !buffer.is_empty();
+        if is_kept {
             session.buffer = buffer;
+        } else {
+            buffers.put_back(buffer);
         }
         session.framer = framer;
+        self.count_memory(&session);
+        is_kept
+    }
+
+    // ---- what is kept for it ----
+
+    /// From now on it counts for the party of this account.
+    pub(super) fn count_for(&self, account: &Rc<Account>) {
+        let own = account.beside().hold(OWN);
+        let mut memory = self.memory.borrow_mut();
+        *memory = Some((own, account.hold(0), Rc::clone(account)));
+    }
+
+    /// What waits in its session: a message of which a part has come, and what its socket has not taken.
+    fn count_memory(&self, session: &Session) {
+        if let Some((_, waiting, _)) = &mut *self.memory.borrow_mut() {
+            waiting.resize(session.buffer.capacity() + session.unsent());
+        }
+    }
+
+    /// Whose it is, and what all of that party holds.
+    pub(super) fn party(&self) -> Option<(Party, usize)> {
+        let memory = self.memory.borrow();
+        let (_, _, account) = memory.as_ref()?;
+        Some((account.party(), account.party_bytes()))
+    }
+
+    /// What would be free without it, its requests included.
+    pub(super) fn memory(&self) -> usize {
+        let memory = self.memory.borrow();
+        memory
+            .as_ref()
+            .map_or(0, |(_, _, account)| OWN + account.bytes())
     }
 
     /// One read from the socket, decrypted into `buffer`.

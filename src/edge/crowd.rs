@@ -3,7 +3,7 @@
 //!
 //! Two levels, since an attacker seldom has one address and seldom a thousand networks: a flood from a /24 competes with
 //! itself first, whatever number of addresses it uses, and one from a single address first of all.
-use super::source_key::{NetKey, SourceKey};
+use crate::proxy::{NetKey, SourceKey};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::net::IpAddr;

@@ -7,7 +7,7 @@ use super::reception::AcceptRules;
 use super::shard::Shard;
 use super::sources::Sources;
 use crate::observe::{Log, RequestTally};
-use crate::proxy::{AdvertisedNames, HealthBoard};
+use crate::proxy::{AdvertisedNames, HealthBoard, NodeMemory};
 use crate::trust::SeenChains;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -30,6 +30,8 @@ pub struct Edge {
     pub(super) waiting: Arc<AtomicUsize>,
     /// Connections by source.
     pub(super) sources: Arc<Sources>,
+    /// What is kept, and for whom.
+    pub(super) memory: Arc<NodeMemory>,
     /// Whether it accepts.
     pub(super) accepting: watch::Sender<bool>,
     /// The listening sockets, for a process that comes after this one; given up by the drain.

@@ -52,6 +52,10 @@ impl Shard {
             requests,
         });
         self.settle();
+        // The core has opened it with the event: both count what they keep for whoever is there.
+        if let Some(account) = self.core.borrow().account(connection.id) {
+            connection.count_for(&account);
+        }
         Some(connection)
     }
 

@@ -4,6 +4,7 @@
 //! could be counted.
 use super::handle::Edge;
 use super::shard::Shard;
+use crate::proxy::Party;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -38,6 +39,18 @@ impl Edge {
         let waiting = self.waiting.load(Ordering::Relaxed);
         let source = self.sources.fullest();
         all.insert("waiting", taken(waiting, NODE));
+        // Each party is looked at once, however many bounds are about them.
+        let memory = self.memory.used();
+        all.insert("memory", taken(memory, NODE));
+        let parties = self.memory.fullest();
+        let of = |is: fn(&Party) -> bool| {
+            let held = parties.iter().find(|(party, _)| is(party));
+            held.map_or(0, |(_, bytes)| *bytes)
+        };
+        let of_source = of(|party| matches!(party, Party::Source(_)));
+        let of_peer = of(|party| matches!(party, Party::Peer(_)));
+        all.insert("memory_per_source", taken(of_source, "fullest source"));
+        all.insert("memory_per_peer", taken(of_peer, "fullest peer"));
         all.insert("connections_per_source", taken(source, "fullest source"));
         Some(all)
     }

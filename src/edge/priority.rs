@@ -2,7 +2,7 @@
 //!
 //! An address is no proof: whoever comes from one of these still has to pass its handshake, and loses nothing else by not
 //! being known. It is what is left when proof would cost what is short.
-use super::source_key::SourceKey;
+use crate::proxy::SourceKey;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};

@@ -224,7 +224,9 @@ impl Reader {
         if connection.has_unsent_records() {
             shard.flush(connection);
         }
-        connection.keep_unread(buffer, framer, &shard.buffers);
+        if connection.keep_unread(buffer, framer, &shard.buffers) {
+            shard.look_at_memory(connection);
+        }
         turn
     }
 

@@ -257,6 +257,7 @@ impl Shard {
 
     /// Has what was written sent once every connection that is readable now was read. Cheap when nothing was written.
     pub(super) fn flush_soon(&self) {
+        self.ask_for_relief();
         if self.flush_queue.request() {
             self.flush_all();
         }
@@ -273,10 +274,14 @@ impl Shard {
     pub(super) fn flush(&self, connection: &Connection) {
         let link = connection.id;
         match connection.flush(&self.buffers, self.send_queue()) {
-            Flushed::Full => self.later(LinkEvent::Full { link }),
+            Flushed::Full => {
+                self.later(LinkEvent::Full { link });
+                self.look_at_memory(connection);
+            }
             Flushed::Clear => self.later(LinkEvent::Clear { link }),
             // The connection's own task waits for the socket, or ends.
-            Flushed::Done | Flushed::Blocked | Flushed::Gone => {}
+            Flushed::Blocked => self.look_at_memory(connection),
+            Flushed::Done | Flushed::Gone => {}
         }
     }
 }

@@ -22,8 +22,8 @@ use super::tls::TlsConfigs;
 use super::trace::{TraceDirection, TraceTaps};
 use crate::observe::{Event, ShardLog};
 use crate::proxy::{
-    Actions, CallsOfClients, Core, CoreSetup, LinkEvent, LinkId, RefusedCredentials, Tables,
-    TokenKeys,
+    Actions, CallsOfClients, Core, CoreSetup, LinkEvent, LinkId, NodeMemory, RefusedCredentials,
+    ShardMemory, Tables, TokenKeys,
 };
 use crate::sip::FrameLimits;
 use crate::topology::{Limits, Topology};
@@ -66,6 +66,8 @@ pub(super) struct ShardShared {
     pub(super) questions: Arc<Questions>,
     /// Its inbound connections; the acceptor chooses a shard by it.
     pub(super) load: Arc<ShardLoad>,
+    /// What all shards keep, and for whom.
+    pub(super) memory: Arc<NodeMemory>,
     /// Whose credentials were refused.
     pub(super) refused: Arc<RefusedCredentials>,
     /// Who is refused.
@@ -106,6 +108,9 @@ pub(super) struct Shard {
     pub(super) calendar: Calendar,
     /// Connections whose trust was withdrawn and that are still open.
     pub(super) withdrawn: RefCell<Vec<LinkId>>,
+    /// What is kept for whom, and what wakes the task that closes connections when that is too much.
+    pub(super) memory: Rc<ShardMemory>,
+    pub(super) relief: Signal,
     /// Which peers are up.
     pub(super) peer_states: PeerStates,
     /// The core's deadline that the timer task sleeps for, and what wakes it when an earlier one comes.
@@ -165,10 +170,12 @@ impl Shard {
         let resolver = AddressResolver::new(generation.topology().dns());
         let settings = Settings::new(generation, &shared, resolver)?;
         let mut core = Core::new(core, tables, keys);
+        core.share_memory(&shared.memory);
         core.share_denied_users(shared.denials.users());
         core.share_refused_credentials(&shared.refused);
         // Pings to the home servers are due before anything has come in.
         let armed = core.next_deadline();
+        let memory = core.memory();
         Ok(Self {
             shared,
             core: RefCell::new(core),
@@ -182,6 +189,8 @@ impl Shard {
             dialler: Dialler::default(),
             calendar: Calendar::default(),
             withdrawn: RefCell::default(),
+            memory,
+            relief: Signal::default(),
             peer_states: PeerStates::default(),
             armed: Cell::new(armed),
             rearm: Signal::default(),

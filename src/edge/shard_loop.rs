@@ -45,6 +45,7 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
             tokio::task::spawn_local(Rc::clone(&shard).watch_calendar()),
             tokio::task::spawn_local(Rc::clone(&shard).run_sums()),
             tokio::task::spawn_local(Rc::clone(&shard).run_make_room()),
+            tokio::task::spawn_local(Rc::clone(&shard).run_relief()),
         ];
         shard.serve(&mut inbox, &mut questions, &mut arrivals).await;
         inbox.close();

@@ -1,6 +1,6 @@
 //! How many connections each source has, over all shards: the one table that shards share, and only at accept
 //! and close.
-use super::source_key::SourceKey;
+use crate::proxy::SourceKey;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;

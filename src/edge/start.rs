@@ -21,7 +21,7 @@ use super::sources::Sources;
 use super::tls::TlsConfigs;
 use crate::observe::{Event, Log, RequestTally};
 use crate::proxy::{
-    AdvertisedNames, CoreSetup, HealthBoard, RefusedCredentials, Tables, TokenKeys,
+    AdvertisedNames, CoreSetup, HealthBoard, NodeMemory, RefusedCredentials, Tables, TokenKeys,
 };
 use crate::reason::DaemonReason;
 use crate::topology::{Accept, Topology};
@@ -64,12 +64,9 @@ impl Edge {
         // The acceptor's view of the topology: it belongs to no shard, whose settings a reload renews.
         let rules = AcceptRules::new(topology, &listeners);
         let rules = Arc::new(arc_swap::ArcSwap::from_pointee(rules));
-        let numbers: Arc<ConnectionNumbers> = Arc::default();
-        let known: Arc<KnownSources> = Arc::default();
+        let (numbers, known): (Arc<ConnectionNumbers>, Arc<KnownSources>) = Default::default();
         // Complete before anything is accepted.
-        let denials = Arc::new(Denials::default());
-        denials.set_file(&topology.limits().deny.0);
-        denials.restore(denied);
+        let denials = all_denials(topology, denied);
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
         let tallies: Vec<Arc<RequestTally>> = (0..shards).map(|_| Arc::default()).collect();
         // All sending ends before the first shard starts: each shard can reach each other one.
@@ -85,6 +82,7 @@ impl Edge {
         // Made once and shared: what a generation means to the cores is the same for all of them.
         let tables = Tables::new(Arc::clone(&generation), &names, &health);
         let refused = Arc::new(RefusedCredentials::new(clock::now()));
+        let memory = Arc::<NodeMemory>::default();
 
         // A thread that does not start ends the start; those that run already end with the process.
         let mut threads = Vec::new();
@@ -104,6 +102,7 @@ impl Edge {
                     inboxes: Arc::clone(&inboxes),
                     questions: Arc::clone(&questions),
                     load: Arc::clone(load),
+                    memory: Arc::clone(&memory),
                     refused: Arc::clone(&refused),
                     denials: Arc::clone(&denials),
                     numbers: Arc::clone(&numbers),
@@ -148,6 +147,7 @@ impl Edge {
             stop,
             waiting,
             sources,
+            memory,
             accepting,
             sockets,
             trial: (at, trial),
@@ -163,6 +163,14 @@ impl Edge {
             tallies,
         })
     }
+}
+
+/// Who is refused by the topology, and by an operator until some time.
+fn all_denials(topology: &Topology, denied: Vec<Denial>) -> Arc<Denials> {
+    let denials = Arc::new(Denials::default());
+    denials.set_file(&topology.limits().deny.0);
+    denials.restore(denied);
+    denials
 }
 
 /// What the former process of this node leaves to the edge.

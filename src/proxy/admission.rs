@@ -4,6 +4,7 @@
 //! Policy has chosen the targets by the time that the boundary is crossed. There each is asked
 //! whether it may have this request at all, and those that may not are taken out; when none is
 //! left, the reason is that of the boundary and not `no_route`.
+use super::account::Account;
 use super::answered;
 use super::credentials;
 use super::environment::Environment;
@@ -22,7 +23,7 @@ use super::sibling::SiblingPlan;
 use super::{branch, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Method, Rule, Scheme, Uri, Via};
-use crate::topology::ClientPath;
+use crate::topology::{ClientPath, Limits};
 use std::hash::Hasher as _;
 
 /// Option tags in Proxy-Require that this proxy supports. `ms-benotify` stands in every SUBSCRIBE
@@ -344,10 +345,16 @@ fn within_limits(
     if env.transactions >= bound(env.limits.transactions) {
         return Err(MessageReason::TooManyTransactions);
     }
+    if !in_dialog && env.memory.node().is_near() {
+        return Err(MessageReason::MemoryFull);
+    }
     // Of another shard's connection nothing is known here before its first transaction.
     let Some(link) = env.links.get(request.inbound.origin.link) else {
         return Ok(());
     };
+    if let Some(account) = &link.account {
+        within_memory(account, request.inbound.leg, bound, &env.limits)?;
+    }
     // The connection's own numbers, and no look at the peer: this is asked for each request.
     let most_invites = match request.inbound.leg {
         Leg::Client(_) if link.in_flight as usize >= bound(env.limits.transactions_per_client) => {
@@ -362,13 +369,44 @@ fn within_limits(
         Leg::Binding(_) | Leg::Peer(_) => env.limits.answered_per_peer,
     };
     if request.method == Method::Invite
-        && (link.answered as usize >= bound(most_answered / answered::COST)
+        && (link.answered.number() >= bound(most_answered / answered::COST)
             || env.answered >= bound(env.limits.answered / answered::COST))
     {
         return Err(MessageReason::TooManyAnswered);
     }
     match request.method == Method::Invite && link.invites as usize >= bound(most_invites) {
         true => Err(MessageReason::TooManyInvites),
+        false => Ok(()),
+    }
+}
+
+/// What is kept for the connection, and for all of its party: by number and by bytes.
+fn within_memory(
+    account: &Account,
+    leg: Leg,
+    bound: impl Fn(usize) -> usize,
+    limits: &Limits,
+) -> Result<(), MessageReason> {
+    let (transactions, of_connection, of_party) = match leg {
+        Leg::Client(_) => (
+            limits.transactions_per_source,
+            limits.memory_per_client,
+            limits.memory_per_source,
+        ),
+        // A peer's connection carries the traffic of a whole site.
+        Leg::Binding(_) | Leg::Peer(_) => (
+            limits.transactions_per_peer,
+            usize::MAX,
+            limits.memory_per_peer,
+        ),
+    };
+    if account.transactions() >= bound(transactions) {
+        return Err(MessageReason::SourceBudget);
+    }
+    let is_full =
+        account.bytes() >= bound(of_connection) || account.party_bytes() >= bound(of_party);
+    match is_full {
+        true => Err(MessageReason::TooMuchHeld),
         false => Ok(()),
     }
 }

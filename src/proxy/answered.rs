@@ -5,6 +5,7 @@
 //! again, its ACK, a CANCEL, and further 2xx of a fork: each is recognised and carried
 //! out by these few fields, and for nothing else is anything kept. That is why an
 //! answer costs the same whatever its request was, and why many of them may wait.
+use super::account::{ANSWERED_COST, Hold};
 use super::calls::{AnsweredCall, CallKey, CallPart, session_of, tag_hash};
 use super::context::{CurrentBranch, ResponseContext};
 use super::environment::{Environment, Upstream};
@@ -29,7 +30,7 @@ use std::time::{Duration, Instant};
 ///
 /// The record itself, the word that the allocator adds, its slot, its place among the
 /// keys (a table of which an eighth is free) and its node in the wheel.
-pub(crate) const COST: usize = 224;
+pub(crate) const COST: usize = ANSWERED_COST;
 
 /// Further dialogs of one INVITE that are kept as calls: whoever sends more wants to
 /// fill the table.
@@ -308,6 +309,7 @@ impl ResponseContext {
         self.end_try(env);
         env.transactions -= 1;
         env.answered += 1;
+        self.hold = Hold::default();
         env.buffers.put_back(std::mem::take(&mut self.request));
         env.buffers
             .put_back(std::mem::take(&mut self.last_response));

@@ -9,6 +9,7 @@
 //! (responses), `cancellation` and `timeouts` (branches end). None of them touches the table that
 //! it stands in. They return what they want ([`NextStep`]), and the core carries that out, so that
 //! no method can work on a context that has just been removed.
+use super::account::Hold;
 use super::branch::{Branch, BranchKey, BranchText};
 use super::calls::CallPart;
 use super::environment::{Environment, LoggedRequest, Upstream};
@@ -16,6 +17,7 @@ use super::inbound::InboundRequest;
 use super::interface::Actions;
 use super::leg::{Leg, TargetSet};
 use super::link_id::LinkId;
+use super::node_memory::Party;
 use super::outgoing::RecordedToken;
 use super::plan::ForwardPlan;
 use super::reply;
@@ -35,6 +37,9 @@ use std::time::{Duration, Instant};
 /// and a caller who waits half a minute for every dead pool member has hung up; the last target
 /// still gets the whole Timer B.
 pub(crate) const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
+
+/// What one costs besides its request, in bytes: itself, its slot, its key and its node in the wheel.
+const COST: usize = size_of::<ResponseContext>() + 96;
 
 /// What a context wants after an input. Its owner carries that out, since a context cannot remove
 /// itself.
@@ -97,6 +102,8 @@ pub(crate) struct ResponseContext {
     pub(crate) upstream: Upstream,
     /// The request as received; empty once the 2xx to an INVITE has passed.
     pub(crate) request: Vec<u8>,
+    /// What all of it counts for, as memory of who has sent it.
+    pub(crate) hold: Hold,
     /// Where in it its parts stand.
     pub(super) places: RequestPlaces,
     pub(super) cseq: u32,
@@ -162,8 +169,13 @@ impl ResponseContext {
         };
         let mut copy = env.buffers.take();
         copy.extend_from_slice(message.bytes());
-        env.links
-            .begin(request.inbound.origin.link, is_invite, env.shard);
+        let origin = request.inbound.origin;
+        let open = || {
+            let party = Party::of(request.inbound.leg, origin.remote.ip());
+            env.memory.open(party)
+        };
+        let account = env.links.begin(origin.link, is_invite, env.shard, open);
+        let hold = account.begin(COST + copy.len());
         env.transactions += 1;
         let nonce = env.secrets.nonce();
         Self {
@@ -174,6 +186,7 @@ impl ResponseContext {
             key: request.key,
             upstream: request.upstream(),
             request: copy,
+            hold,
             places: RequestPlaces::of(request),
             cseq: request.cseq.number,
             call: CallPart::of(request.method, plan.in_dialog, request.to.tag().is_some()),
@@ -388,6 +401,8 @@ impl ResponseContext {
         self.last_response.clear();
         let sent = out.bytes.get(start..).unwrap_or_default();
         self.last_response.extend_from_slice(sent);
+        self.hold
+            .resize(COST + self.request.len() + self.last_response.len());
     }
 
     /// The connection that it came on has one transaction less.
@@ -414,6 +429,8 @@ impl ResponseContext {
             self.no_longer_pending(env);
         }
         env.transactions -= 1;
+        // Its box is used again, so that nothing in it is dropped.
+        self.hold = Hold::default();
         env.buffers.put_back(std::mem::take(&mut self.request));
         env.buffers
             .put_back(std::mem::take(&mut self.last_response));

@@ -1,4 +1,5 @@
 //! The proxy core of one shard: its environment, its response contexts and its pings.
+use super::account::{Account, ShardMemory};
 use super::binding::{Directory, MovedLegs};
 use super::calls::{CallClient, CallTable, CallsOfClients};
 use super::context::NextStep;
@@ -10,6 +11,7 @@ use super::link_id::LinkId;
 use super::link_state::PeerLoad;
 use super::links::Links;
 use super::log_levels::LogLevel;
+use super::node_memory::NodeMemory;
 use super::ping::Pings;
 use super::refused_credentials::RefusedCredentials;
 use super::refused_invites::RefusedInvites;
@@ -19,7 +21,9 @@ use super::tables::Tables;
 use super::token::{TokenBox, TokenKeys};
 use super::wheel::Wheel;
 use crate::observe::RequestTally;
+use crate::reason::MessageReason;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,6 +48,10 @@ pub struct CoreSetup {
     /// Where it counts its requests.
     pub tally: Arc<RequestTally>,
 }
+
+/// What a binding and a call take, in bytes, with their places in the tables that lead to them.
+const BINDING: usize = 768;
+const CALL: usize = 512;
 
 /// The proxy core of one shard.
 ///
@@ -91,6 +99,7 @@ impl Core {
                 secrets: Secrets::new(&setup.seed, setup.shard),
                 wheel: Wheel::new(setup.now),
                 buffers: super::buffers::SpareBuffers::default(),
+                memory: ShardMemory::new(&Arc::default()),
                 transactions: 0,
                 answered: 0,
                 draining: None,
@@ -122,6 +131,34 @@ impl Core {
     /// From now on the core counts there whose credentials were refused.
     pub fn share_refused_credentials(&mut self, refused: &Arc<RefusedCredentials>) {
         self.env.refused = Arc::clone(refused);
+    }
+
+    /// From now on what the core keeps is part of these sums. Before anything has connected.
+    pub fn share_memory(&mut self, node: &Arc<NodeMemory>) {
+        node.set_bound(self.env.limits.memory.bytes());
+        self.env.memory = ShardMemory::new(node);
+    }
+
+    /// What is kept in memory for a connection of this shard; its shell counts what it keeps itself.
+    pub(crate) fn account(&self, link: LinkId) -> Option<Rc<Account>> {
+        self.env.links.get(link)?.account.clone()
+    }
+
+    /// What this shard keeps, for its shell.
+    pub(crate) fn memory(&self) -> Rc<ShardMemory> {
+        Rc::clone(&self.env.memory)
+    }
+
+    /// The shell has closed connections for a bound.
+    pub(crate) fn note_bound(&mut self, reason: MessageReason, now: Instant, out: &mut Actions) {
+        self.env.now = now;
+        self.env.note_refusal(reason, out);
+    }
+
+    /// Counts what is in tables that grow with what is registered and called.
+    pub(crate) fn count_tables(&self) {
+        let tables = self.env.directory.len() * BINDING + self.env.calls.len() * CALL;
+        self.env.memory.set_tables(tables);
     }
 
     /// What the calendar says now, which siblings compare. To be called now and then, as it may be set.

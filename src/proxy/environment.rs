@@ -3,6 +3,7 @@
 //!
 //! One shard is one thread: nothing here is locked or shared but the tables of the generation and
 //! the health of the peers, which are read through `Arc`s and changed by atomics.
+use super::account::ShardMemory;
 use super::binding::{
     BindingMessage, BindingName, Directory, FormerHolders, LocatedClients, MovedLegs, Place,
 };
@@ -37,6 +38,7 @@ use crate::topology::{Boundary, FieldRules, FieldTrust, Limits, NamedFields};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,6 +92,8 @@ pub(crate) struct Environment {
     pub(crate) secrets: Secrets,
     pub(crate) wheel: Wheel,
     pub(crate) buffers: SpareBuffers,
+    /// What this shard keeps for whom.
+    pub(crate) memory: Rc<ShardMemory>,
     /// Response contexts alive.
     pub(crate) transactions: usize,
     /// Answered INVITEs in their 32 seconds.

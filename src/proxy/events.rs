@@ -13,6 +13,7 @@ use super::link_id::LinkId;
 use super::link_state::{PeerState, QueuedMessage, SendIf};
 use super::links::LinkChoice;
 use super::listing::UnderName;
+use super::node_memory::Party;
 use super::same_party;
 use super::tables::Tables;
 use super::token::TokenKeys;
@@ -31,6 +32,7 @@ impl Core {
         self.forget_bindings(now, out);
         self.end_silent_calls(now, out);
         self.env.reached.forget_old(now, out);
+        self.count_tables();
         self.follow(now, out);
         while let Some(slot) = self.env.wheel.pop_due(now) {
             if let Some(context) = self.contexts.get_mut(slot) {
@@ -71,6 +73,11 @@ impl Core {
                     peer.connecting = false;
                 }
                 self.link_judged(link, (far_end, under), requests, now, out);
+                // Before its first message: a connection is no budget of its own.
+                if let (Some((leg, _)), Some(state)) = (far_end, self.env.links.get_mut(link)) {
+                    let open = || self.env.memory.open(Party::of(leg, remote.ip()));
+                    state.account.get_or_insert_with(open);
+                }
             }
             LinkEvent::Confirmed {
                 link,
@@ -202,6 +209,7 @@ impl Core {
         let env = &mut self.env;
         env.now = now;
         env.limits = tables.generation.topology().limits().clone();
+        env.memory.node().set_bound(env.limits.memory.bytes());
         env.tokens.set_keys(keys);
         env.links.relist(&tables.listing);
         env.advertises |= tables.listing.advertises;

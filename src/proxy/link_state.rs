@@ -1,4 +1,5 @@
 //! What the core knows of one live connection, and what runs between this shard and one peer.
+use super::account::{ANSWERED_COST, Account, Hold};
 use super::binding::{BindingId, HeldBinding, RegisteredUser};
 use super::branch::BranchKey;
 use super::interface::{Action, Actions};
@@ -8,6 +9,7 @@ use super::listing::ListedPeer;
 use crate::topology::Limits;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,7 +42,9 @@ pub(crate) struct LinkState {
     /// Requests from it that nobody answers.
     pub(crate) unanswered: InTime,
     /// INVITEs from it that have their final answer, and wait for Timer H or L.
-    pub(crate) answered: u32,
+    pub(crate) answered: AnsweredCount,
+    /// What is kept in memory for it; `None` until that is known of a connection of another shard.
+    pub(crate) account: Option<Rc<Account>>,
     /// Those of [`Self::in_flight`] that are INVITEs, and how many there may be of a peer.
     pub(crate) invites: u32,
     pub(crate) most_invites: u32,
@@ -51,6 +55,28 @@ pub(crate) struct LinkState {
     pub(crate) messages: u32,
     /// How many in a row led nowhere, and which the last of them was.
     strays: (u32, u32),
+}
+
+/// Answered INVITEs of one connection.
+///
+/// Their memory has a bound of its own beside that of the connection's account, and counts for its party.
+#[derive(Default)]
+pub(crate) struct AnsweredCount {
+    number: u32,
+    hold: Hold,
+}
+
+impl AnsweredCount {
+    /// How many there are.
+    pub(crate) fn number(&self) -> usize {
+        self.number as usize
+    }
+
+    /// So many more, or fewer.
+    pub(crate) fn change(&mut self, by: i32) {
+        self.number = self.number.saturating_add_signed(by);
+        self.hold.resize(self.number() * ANSWERED_COST);
+    }
 }
 
 /// What is counted by time, since nothing of it stays that could be counted: since when, and how many.
@@ -87,7 +113,8 @@ impl LinkState {
             full: false,
             leaving: false,
             in_flight: 0,
-            answered: 0,
+            answered: AnsweredCount::default(),
+            account: None,
             invites: 0,
             most_invites: u32::MAX,
             branches: Vec::new(),
@@ -109,9 +136,21 @@ impl LinkState {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    /// So many INVITEs from it more, or fewer, have their final answer and wait for what may follow it.
+    pub(crate) fn count_answered(&mut self, by: i32) {
+        if let Some(account) = self
+            .account
+            .as_ref()
+            .filter(|_| !self.answered.hold.is_taken())
+        {
+            self.answered.hold = account.beside().hold(0);
+        }
+        self.answered.change(by);
+    }
+
     /// Whether nothing is counted or listed here.
     pub(crate) fn is_unused(&self) -> bool {
-        self.in_flight == 0 && self.answered == 0 && self.branches.is_empty()
+        self.in_flight == 0 && self.answered.number == 0 && self.branches.is_empty()
     }
 
     /// The message that came last has led nowhere; returns whether that were too many in a row.

@@ -4,6 +4,7 @@
 //! Two tables: connections by their number, and peers by their key. A peer has an entry only while
 //! something runs with it (a connection, a wait, a failed connect to remember), so that a topology
 //! of ten thousand peers costs a shard nothing.
+use super::account::Account;
 use super::binding::{BindingId, Owner};
 use super::covered::{CoveredNames, MOST_NAMES};
 use super::fast_map::FastMap;
@@ -11,12 +12,13 @@ use super::health::{Fitness, PeerHealth};
 use super::interface::{Action, Actions, RemoteIdentity};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
-use super::link_state::{LinkState, PeerLoad, PeerState};
+use super::link_state::{AnsweredCount, LinkState, PeerLoad, PeerState};
 use super::listing::{ListedPeer, Listing, UnderName};
 use crate::observe::DecisionId;
 use crate::reason::ConnectionReason;
 use crate::sip::Uri;
 use std::collections::hash_map::Entry;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,8 @@ pub(crate) struct Links {
     other_process: bool,
     /// Names besides the peers' own that this shard uses.
     covered: CoveredNames,
+    /// Of connections that have gone, what waits for Timer H or L all the same.
+    left: FastMap<LinkId, AnsweredCount>,
 }
 
 impl Links {
@@ -258,7 +262,10 @@ impl Links {
     /// with nothing left is forgotten, unless a failed connect must be remembered.
     pub(crate) fn gone(&mut self, id: LinkId) -> Option<LinkState> {
         self.decisions.remove(&id);
-        let link = self.links.remove(&id)?;
+        let mut link = self.links.remove(&id)?;
+        if link.answered.number() > 0 {
+            self.left.insert(id, std::mem::take(&mut link.answered));
+        }
         if let Leg::Peer(key) = link.leg {
             let key = self.covered.disconnected(id).unwrap_or(key);
             if let Some(peer) = self.peers.get_mut(&key) {
@@ -456,19 +463,26 @@ impl Links {
         held.flat_map(|held| held.ids.iter().copied())
     }
 
-    /// Counts a transaction that came from the connection. One of another shard, whose message was
-    /// handed over, is noted on first use.
-    pub(crate) fn begin(&mut self, id: LinkId, is_invite: bool, own_shard: u8) {
+    /// Counts a transaction that came from the connection, and returns its account; `open` makes one
+    /// where there is none yet. One of another shard, whose message was handed over, is noted on first
+    /// use.
+    pub(crate) fn begin(
+        &mut self,
+        id: LinkId,
+        is_invite: bool,
+        own_shard: u8,
+        open: impl FnOnce() -> Rc<Account>,
+    ) -> Rc<Account> {
         let link = if id.shard() == own_shard {
             self.links.get_mut(&id)
         } else {
             let new = || LinkState::new(Leg::Client(id), true);
             Some(self.links.entry(id).or_insert_with(new))
         };
-        if let Some(link) = link {
-            link.in_flight += 1;
-            link.invites += u32::from(is_invite);
-        }
+        let Some(link) = link else { return open() };
+        link.in_flight += 1;
+        link.invites += u32::from(is_invite);
+        Rc::clone(link.account.get_or_insert_with(open))
     }
 
     /// Undoes [`Self::begin`].
@@ -484,7 +498,7 @@ impl Links {
     /// An INVITE that came from the connection has its final answer.
     pub(crate) fn answered(&mut self, id: LinkId, own_shard: u8) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.answered += 1;
+            link.count_answered(1);
         }
         self.end(id, true, own_shard);
     }
@@ -492,9 +506,14 @@ impl Links {
     /// It waits for nothing any more.
     pub(crate) fn forget_answered(&mut self, id: LinkId, own_shard: u8) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.answered = link.answered.saturating_sub(1);
+            link.count_answered(-1);
             if id.shard() != own_shard && link.is_unused() {
                 self.links.remove(&id);
+            }
+        } else if let Some(left) = self.left.get_mut(&id) {
+            left.change(-1);
+            if left.number() == 0 {
+                self.left.remove(&id);
             }
         }
     }

@@ -39,9 +39,11 @@
 //! | `process` | what goes on in the other process of this node while one hands over to the other |
 //! | `ping` | OPTIONS to pool members |
 //! | `calls`, `call_notes`, `identity`, `log_key` | the calls that are up, what begins and ends them, and who they are for the log |
+//! | `account`, `node_memory`, `source_key` | what is kept in memory for whom, in this shard and in all |
 //! | `core`, `messages`, `events` | the core and its inputs |
 //! | `inspection` | what an operator asks it for |
 
+mod account;
 mod admission;
 mod answered;
 mod asserted;
@@ -84,6 +86,7 @@ mod lookalikes;
 mod meaning;
 mod messages;
 mod moving;
+mod node_memory;
 mod outgoing;
 mod partner_way;
 mod ping;
@@ -103,6 +106,7 @@ mod routing;
 mod same_party;
 mod secrets;
 mod sibling;
+mod source_key;
 mod stateless;
 mod tables;
 mod target_set;
@@ -114,6 +118,7 @@ mod token_fields;
 mod transaction;
 mod wheel;
 
+pub(crate) use account::{Account, Hold, ShardMemory};
 pub use binding::{BindingId, BindingMessage, RegisteredUser};
 pub use branch::BranchKey;
 pub use calls::{CallMessage, CallsOfClients, RunningCall};
@@ -127,8 +132,11 @@ pub use link_id::LinkId;
 pub use link_state::PeerLoad;
 pub use listing::OTHER_PROCESS;
 pub use log_levels::{LogLevel, LoggedParty};
+pub use node_memory::NodeMemory;
+pub(crate) use node_memory::Party;
 pub use process::{Envelope, VouchedSender};
 pub use refused_credentials::RefusedCredentials;
+pub(crate) use source_key::{NetKey, SourceKey};
 pub use tables::Tables;
 pub use token::TokenKeys;
 pub(crate) use token::has_token_form;

@@ -178,6 +178,20 @@ reasons! {
         ClientBudget "client_budget" (status 503 "too many requests")
             check: "request events of that remote: methods and rate",
             remedy: "find out why the client sends so much, or raise the limit",
+        /// the clients of this source, or the connections with this peer, have as many transactions open as
+        /// limits.transactions_per_source or transactions_per_peer allows
+        SourceBudget "source_budget" (status 503 "too many requests")
+            check: "request events of that remote: methods and rate; sipward connections: whether it comes again and again",
+            remedy: "find out what sends so much; behind a translating gateway raise the limit",
+        /// this connection, its source or its peer takes as much memory as limits.memory_per_client, memory_per_source or
+        /// memory_per_peer allows
+        TooMuchHeld "too_much_held" (status 503 "too much is waiting")
+            check: "request events of that remote: how large its requests are, and how long their answers take",
+            remedy: "find out why so much waits: a server that does not answer, or a client that sends what nobody should; or raise the limit",
+        /// all that this node keeps takes seven eighths of limits.memory, and nothing new begins
+        MemoryFull "memory_full" (status 503 "overloaded")
+            check: "sipward limits: which bound is taken most, and by whom",
+            remedy: "find out who floods; or let it have more memory",
         /// this connection has as many INVITEs without a final answer as limits.invites_per_client, or `invites` of the
         /// [[peer]], allows
         TooManyInvites "too_many_invites" (status 503 "too many calls at once")

@@ -25,6 +25,7 @@ mod grants;
 pub(crate) mod keys;
 mod load;
 pub(crate) mod looks;
+mod machine_memory;
 mod model;
 mod moment;
 mod named_fields;
@@ -98,7 +99,7 @@ pub use peering::{
 pub(crate) use pem::certificates as certificates_in;
 pub use pin::Pin;
 pub(crate) use printable::{acts_on_reader, printable};
-pub(crate) use quantity::{duration, show_duration};
+pub(crate) use quantity::{duration, show_duration, show_size};
 pub(crate) use references::TopologyId;
 pub use references::{IdentityRef, PeerRef, TrustRef};
 pub use restart_settings::RestartSettings;

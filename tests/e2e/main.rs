@@ -66,6 +66,8 @@ mod keep_alives;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod named_fields;

@@ -3,7 +3,7 @@
 //! Everything else about a limit (range, meaning, whether it needs a restart) is in docs/topology.md.
 use crate::cli::output::{Page, counted};
 use crate::edge::DescriptorRoom;
-use crate::topology::Topology;
+use crate::topology::{Topology, show_size};
 use std::io;
 
 /// Only what differs from its default: an operator looks for what was changed.
@@ -35,6 +35,12 @@ pub(super) fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
     page.item(
         &format!("{:<24}", "descriptors"),
         &format!("{} needed, {enough}", room.wanted),
+    )?;
+    // By this machine, or its cgroup, where the file does not say: the service may be allowed less by its unit.
+    let memory = show_size(topology.limits().memory.bytes() as u64);
+    page.item(
+        &format!("{:<24}", "memory"),
+        &format!("{memory} at most for what others make this node keep"),
     )?;
     // They held, or the file would not be good.
     let expectations = topology.expectations().len();

@@ -42,6 +42,12 @@ pub static LIMITS_THAT_BITE: &[(&str, &[Reason])] = &[
         "transactions_per_client",
         &[MessageReason::ClientBudget.reason()],
     ),
+    (
+        "transactions_per_source",
+        &[MessageReason::SourceBudget.reason()],
+    ),
+    ("memory_per_source", &[MessageReason::TooMuchHeld.reason()]),
+    ("memory", &[MessageReason::MemoryFull.reason()]),
 ];
 
 /// How often each bound bit.

@@ -623,6 +623,7 @@ impl World {
     pub(super) fn all_freed(&self) {
         for core in &self.cores {
             assert_eq!(core.transactions(), 0, "transactions left");
+            assert_eq!(core.memory().held(), 0, "bytes that nobody has");
         }
     }
 }

@@ -3,6 +3,7 @@ use super::key::{DAY, HOUR, MINUTE, SECOND, ValueType};
 use super::{Compare, Compared as _, Every, FromToml, Key, Show, ShownValue, ToToml, keys};
 use crate::topology::TopologyReason;
 use crate::topology::findings::{Findings, Source};
+use crate::topology::machine_memory;
 use crate::topology::network::network;
 use crate::topology::show_duration;
 use ipnet::IpNet;
@@ -52,6 +53,30 @@ impl Show for Networks {
     }
 }
 
+/// The bound on what all parties together make this node hold; without a value a quarter of the machine's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryBound(pub Option<usize>);
+
+impl MemoryBound {
+    /// In bytes: as it was written, or by what this process may use.
+    pub fn bytes(self) -> usize {
+        self.0.unwrap_or_else(|| machine_memory::usable() / 4)
+    }
+}
+
+impl FromToml for MemoryBound {
+    fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self> {
+        usize::from_toml(value).map(|bytes| Self(Some(bytes)))
+    }
+}
+
+impl Show for MemoryBound {
+    /// What counts: an operator who has not set it wants to see what a quarter comes to.
+    fn show(&self) -> ShownValue {
+        self.bytes().show()
+    }
+}
+
 /// Declares the bounds: a unit (`count`, `bytes`, `time` in milliseconds, `networks`), default, range, effect and meaning.
 ///
 /// The rows are of one form, so a macro of their own leaves out what would be repeated twenty times.
@@ -64,6 +89,8 @@ macro_rules! limits {
             pub struct Limits compares (), Limits {
                 $($field: limits!(@type $unit) = default(limits!(@default $unit, $default)), limits!(@value $unit, $range),
                     $effect, $meaning;)+
+                memory: MemoryBound = optional("a quarter of the memory of the machine, or of its cgroup"), ValueType::Size(MIB, 1024 * 1024 * MIB), reload,
+                    "Memory that all connections, requests, answers, bindings and calls together may take. From seven eighths on a request that begins something is answered 503; beyond it connections are closed, first those of the source that takes most, and of registered clients last.";
             }
         }
     };
@@ -153,6 +180,17 @@ limits! {
         "Transactions at a time in each shard that have no final answer yet; requests of dialogs may take an eighth more, BYE two.";
     transactions_per_client: count 200, (1, 1_000_000), reload,
         "Transactions at a time from one client connection that have no final answer yet; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.";
+    // A connection is no budget: whoever has 200 requests wait, leaves and comes again has them all in one.
+    transactions_per_source: count 20_000, SLOTS, reload,
+        "The same of all clients of one source, an IPv4 address or an IPv6 /64, in each shard, those that have gone included.";
+    transactions_per_peer: count 100_000, SLOTS, reload,
+        "The same of all connections with one peer, in each shard.";
+    memory_per_client: bytes 16 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
+        "Memory that one client connection may take: its requests that have no final answer, a message of which a part has come, and what it does not read. Beyond that its requests are answered 503; requests of dialogs may take an eighth more, BYE two.";
+    memory_per_source: bytes 256 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
+        "The same of all clients of one source, all shards together, with their connections, their answered INVITEs and what those have left that have gone. Beyond that those of its connections are closed that take most.";
+    memory_per_peer: bytes 512 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
+        "Memory that all connections with one peer may take, as for a client, all shards together, their answered INVITEs included.";
     // A call waits for half a minute after its answer: 16 MiB are 2,300 calls a second over one connection.
     answered: bytes 512 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
         "Memory of INVITEs in each shard that have their final answer and wait for an ACK or a further answer, 224 bytes each for 32 seconds at most; beyond that an INVITE is answered 503.";

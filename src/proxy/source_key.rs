@@ -3,22 +3,22 @@ use std::net::IpAddr;
 
 /// An IPv4 address, or the 64 bits of an IPv6 one: whoever has one address of those has them all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) struct SourceKey(u128);
+pub(crate) struct SourceKey(u128);
 
 /// The wider net around a source: a /24 of IPv4, a /48 of IPv6, which is what a site gets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) struct NetKey(u128);
+pub(crate) struct NetKey(u128);
 
 impl SourceKey {
     /// Of an address; to a dual-stack socket IPv4 comes as ::ffff:a.b.c.d.
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         Self(cut(address, 0, 64))
     }
 }
 
 impl NetKey {
     /// Of an address.
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         Self(cut(address, 8, 80))
     }
 }

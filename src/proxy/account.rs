@@ -1,0 +1,347 @@
+//! What one shard keeps in memory for each connection and each party, counted by guards that
+//! return what they hold when they are dropped.
+//!
+//! Three sums for everything: of the connection, of its party (a client's source, or a peer), and of
+//! the shard. The last two are parts of sums over all shards, which hear of them in steps.
+use super::node_memory::{NodeMemory, Party, PartyMemory, STEP};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+/// What an answered INVITE costs, in bytes: the record and what leads to it (`answered`).
+pub(super) const ANSWERED_COST: usize = 224;
+
+/// A sum of one shard that is part of one over all shards.
+#[derive(Default)]
+struct Part {
+    bytes: Cell<usize>,
+    unreported: Cell<isize>,
+}
+
+/// What one shard holds.
+pub(crate) struct ShardMemory {
+    node: Arc<NodeMemory>,
+    part: Part,
+    /// What is there for nobody's sake alone: tables with bounds of their own.
+    tables: Cell<usize>,
+    /// Those that hold something, or have a connection. Looked at when a connection comes up.
+    parties: RefCell<HashMap<Party, Weak<PartyAccount>>>,
+    /// It has reported more while the node holds too much.
+    wants_relief: Cell<bool>,
+}
+
+/// What a party has in one shard.
+pub(crate) struct PartyAccount {
+    party: Party,
+    part: Part,
+    transactions: Cell<usize>,
+    /// Of all shards.
+    memory: Arc<PartyMemory>,
+    shard: Rc<ShardMemory>,
+}
+
+/// What one connection has.
+pub(crate) struct Account {
+    bytes: Cell<usize>,
+    party: Rc<PartyAccount>,
+}
+
+/// Bytes that are held for a connection, and whether they are a transaction's. Nothing, by default.
+#[derive(Default)]
+pub(crate) struct Hold {
+    account: Option<Rc<Account>>,
+    bytes: usize,
+    is_transaction: bool,
+}
+
+impl Part {
+    /// Adds to the sum; what is to be reported comes back, once it is enough.
+    fn add(&self, by: isize) -> Option<isize> {
+        let sum = self.bytes.get().saturating_add_signed(by);
+        self.bytes.set(sum);
+        let due = self.unreported.get() + by;
+        let is_due = due.unsigned_abs() >= STEP;
+        self.unreported.set(if is_due { 0 } else { due });
+        is_due.then_some(due)
+    }
+
+    /// What was not reported yet.
+    fn rest(&self) -> isize {
+        self.unreported.take()
+    }
+}
+
+impl ShardMemory {
+    /// Of a shard of this node.
+    pub(crate) fn new(node: &Arc<NodeMemory>) -> Rc<Self> {
+        Rc::new(Self {
+            node: Arc::clone(node),
+            part: Part::default(),
+            tables: Cell::new(0),
+            parties: RefCell::default(),
+            wants_relief: Cell::new(false),
+        })
+    }
+
+    /// What this shard holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.part.bytes.get()
+    }
+
+    /// The same without the tables.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.bytes() - self.tables.get()
+    }
+
+    /// Whether it has grown while the node holds more than its bound; asked once for each time.
+    pub(crate) fn wants_relief(&self) -> bool {
+        self.wants_relief.take()
+    }
+
+    /// The sums of the node.
+    pub(crate) fn node(&self) -> &Arc<NodeMemory> {
+        &self.node
+    }
+
+    /// An account for a connection of this party.
+    pub(crate) fn open(self: &Rc<Self>, party: Party) -> Rc<Account> {
+        let known = self.parties.borrow().get(&party).and_then(Weak::upgrade);
+        let party = known.unwrap_or_else(|| {
+            let account = Rc::new(PartyAccount {
+                party,
+                part: Part::default(),
+                transactions: Cell::new(0),
+                memory: self.node.party(party),
+                shard: Rc::clone(self),
+            });
+            let mut parties = self.parties.borrow_mut();
+            parties.insert(party, Rc::downgrade(&account));
+            account
+        });
+        Rc::new(Account {
+            bytes: Cell::new(0),
+            party,
+        })
+    }
+
+    /// So much is in tables that have bounds of their own, such as that of the bindings.
+    pub(crate) fn set_tables(&self, bytes: usize) {
+        let before = self.tables.replace(bytes);
+        self.add(difference(before, bytes));
+    }
+
+    fn add(&self, by: isize) {
+        if let Some(due) = self.part.add(by) {
+            self.node.moved(due);
+            if due > 0 && self.node.excess().is_some() {
+                self.wants_relief.set(true);
+            }
+        }
+    }
+}
+
+impl Drop for ShardMemory {
+    fn drop(&mut self) {
+        let held = isize::try_from(self.tables.get()).unwrap_or_default();
+        self.node.moved(self.part.rest() - held);
+    }
+}
+
+impl PartyAccount {
+    fn add(&self, by: isize) {
+        if let Some(due) = self.part.add(by) {
+            self.memory.moved(due);
+        }
+        self.shard.add(by);
+    }
+}
+
+impl Drop for PartyAccount {
+    fn drop(&mut self) {
+        self.memory.moved(self.part.rest());
+        let mut parties = self.shard.parties.borrow_mut();
+        // Another one may have its place already.
+        if parties
+            .get(&self.party)
+            .is_some_and(|it| it.strong_count() == 0)
+        {
+            parties.remove(&self.party);
+        }
+        // A flood from many sources must not leave a large empty table.
+        if parties.capacity() > 64 && parties.len() < parties.capacity() / 8 {
+            parties.shrink_to_fit();
+        }
+    }
+}
+
+impl Account {
+    /// Of this connection.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// Of its party, over all shards.
+    pub(crate) fn party_bytes(&self) -> usize {
+        let due = self.party.part.unreported.get();
+        self.party.memory.bytes().saturating_add_signed(due)
+    }
+
+    /// Whose it is.
+    pub(crate) fn party(&self) -> Party {
+        self.party.party
+    }
+
+    /// Open transactions of its party in this shard.
+    pub(crate) fn transactions(&self) -> usize {
+        self.party.transactions.get()
+    }
+
+    /// Another one of the same party, for what is counted apart from its connection.
+    pub(crate) fn beside(&self) -> Rc<Self> {
+        Rc::new(Self {
+            bytes: Cell::new(0),
+            party: Rc::clone(&self.party),
+        })
+    }
+
+    /// Holds so many bytes.
+    pub(crate) fn hold(self: &Rc<Self>, bytes: usize) -> Hold {
+        let mut hold = Hold {
+            account: Some(Rc::clone(self)),
+            bytes: 0,
+            is_transaction: false,
+        };
+        hold.resize(bytes);
+        hold
+    }
+
+    /// The same of a transaction, which counts by number as well.
+    pub(crate) fn begin(self: &Rc<Self>, bytes: usize) -> Hold {
+        let transactions = &self.party.transactions;
+        transactions.set(transactions.get() + 1);
+        let mut hold = self.hold(bytes);
+        hold.is_transaction = true;
+        hold
+    }
+}
+
+impl Hold {
+    /// Whether it counts for anybody.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// From now on it is so many bytes.
+    pub(crate) fn resize(&mut self, bytes: usize) {
+        let Some(account) = &self.account else { return };
+        let by = difference(self.bytes, bytes);
+        if by != 0 {
+            let sum = account.bytes.get().saturating_add_signed(by);
+            account.bytes.set(sum);
+            account.party.add(by);
+            self.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.resize(0);
+        if let Some(account) = self.account.as_ref().filter(|_| self.is_transaction) {
+            let transactions = &account.party.transactions;
+            transactions.set(transactions.get().saturating_sub(1));
+        }
+    }
+}
+
+/// What is held is far below half of the address space.
+fn difference(before: usize, after: usize) -> isize {
+    after.wrapping_sub(before).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source_key::SourceKey;
+    use super::*;
+
+    fn party(last: u8) -> Party {
+        Party::Source(SourceKey::of([192, 0, 2, last].into()))
+    }
+
+    #[test]
+    fn a_hold_counts_for_its_connection_its_party_and_the_node_until_it_is_dropped() {
+        let node = Arc::<NodeMemory>::default();
+        let shard = ShardMemory::new(&node);
+        let (one, again, other) = (
+            shard.open(party(1)),
+            shard.open(party(1)),
+            shard.open(party(2)),
+        );
+        let mut held = one.begin(100 * STEP);
+        let _more = again.hold(STEP);
+        assert_eq!((one.bytes(), again.bytes()), (100 * STEP, STEP));
+        assert_eq!(one.party_bytes(), 101 * STEP);
+        assert_eq!((other.party_bytes(), again.transactions()), (0, 1));
+        assert_eq!(node.used(), 101 * STEP);
+        held.resize(STEP);
+        assert_eq!(node.used(), 2 * STEP);
+        drop(held);
+        assert_eq!((one.bytes(), again.transactions()), (0, 0));
+        assert_eq!(node.used(), STEP);
+        // A hold that was never taken returns nothing.
+        drop(Hold::default());
+        assert_eq!(node.used(), STEP);
+    }
+
+    #[test]
+    fn a_party_that_comes_again_finds_what_it_has_left_in_any_shard() {
+        let node = Arc::<NodeMemory>::default();
+        let (one, other) = (ShardMemory::new(&node), ShardMemory::new(&node));
+        let account = one.open(party(1));
+        let left = account.begin(10 * STEP + 1);
+        // Its connection has gone, and its transaction waits.
+        drop(account);
+        let came = one.open(party(1));
+        assert_eq!(
+            (came.party_bytes(), came.transactions()),
+            (10 * STEP + 1, 1)
+        );
+        assert_eq!(other.open(party(1)).party_bytes(), 10 * STEP + 1);
+        assert_eq!(node.fullest().first().map(|(who, _)| *who), Some(party(1)));
+        drop((left, came));
+        assert!(one.parties.borrow().is_empty() && node.fullest().is_empty());
+        assert_eq!(node.used(), 0);
+    }
+
+    #[test]
+    fn small_sums_are_reported_in_steps_and_exactly_when_all_is_over() {
+        let node = Arc::<NodeMemory>::default();
+        let shard = ShardMemory::new(&node);
+        let account = shard.open(party(1));
+        let mut holds: Vec<_> = (0..64).map(|_| account.hold(1000)).collect();
+        assert_eq!(node.used(), 0, "no step is reached");
+        assert_eq!(account.party_bytes(), 64_000);
+        holds.extend((0..6).map(|_| account.hold(1000)));
+        assert_eq!(node.used(), 66_000);
+        shard.set_tables(5 * STEP);
+        drop(holds);
+        shard.set_tables(0);
+        drop((account, shard));
+        assert_eq!(node.used(), 0);
+    }
+
+    #[test]
+    fn near_its_bound_nothing_new_begins_and_over_it_an_eighth_must_go() {
+        let node = NodeMemory::default();
+        node.moved(900);
+        assert!(!node.is_near() && node.excess().is_none());
+        node.set_bound(1_000);
+        assert!(node.is_near() && node.excess().is_none());
+        node.moved(101);
+        assert_eq!(node.excess(), Some(126));
+        node.moved(-127);
+        assert!(!node.is_near());
+    }
+}

@@ -1,0 +1,153 @@
+//! What is kept for whom, with its bounds: of a connection, of its source or peer, and of the node.
+use super::message::{Request, field, route_of};
+use super::world::{FE01, World, topology};
+use crate::observe::Event;
+use crate::proxy::LinkId;
+use std::time::Duration;
+
+/// A source of clients, and another one.
+const BUSY: [u8; 4] = [198, 51, 100, 1];
+const OTHER: [u8; 4] = [198, 51, 100, 2];
+
+/// Sends a request that nobody answers for now; returns what the home server has got, or why not.
+fn asks(
+    w: &mut World,
+    (client, home): (LinkId, LinkId),
+    method: &str,
+    number: u32,
+) -> Result<String, String> {
+    let branch = format!("z9hG4bKn{number}");
+    let request = Request::of(method).branch(&branch).cseq(number);
+    w.ask(client, request);
+    if let Some(got) = w.take(home) {
+        return Ok(got);
+    }
+    let refusal = w.expect(client, "SIP/2.0 503");
+    assert_eq!(field(&refusal, "Retry-After"), Some("1"));
+    Err(w.reasons().concat())
+}
+
+#[test]
+fn a_source_that_leaves_and_comes_again_has_the_budget_that_it_had() {
+    let mut topology = topology();
+    topology.limits.transactions_per_client = 4;
+    topology.limits.transactions_per_source = 10;
+    let mut w = World::with(topology, 1);
+    let home = w.peer(FE01);
+    let mut got = Vec::new();
+    for round in 0..5 {
+        let client = w.client_from(BUSY);
+        let passed = (0..4).map(|n| asks(&mut w, (client, home), "MESSAGE", 10 * round + n));
+        let passed: Vec<_> = passed.collect();
+        let refused = passed.iter().filter_map(|it| it.as_ref().err());
+        assert!(refused.into_iter().all(|reason| reason == "source_budget"));
+        got.extend(passed.into_iter().flatten());
+        w.lose(client);
+    }
+    assert_eq!(got.len(), 10);
+    // Nobody else is concerned.
+    let other = w.client_from(OTHER);
+    assert!(asks(&mut w, (other, home), "MESSAGE", 90).is_ok());
+    // Who has an answer makes room.
+    w.answers(home, &got[0], 200);
+    let client = w.client_from(BUSY);
+    assert!(asks(&mut w, (client, home), "MESSAGE", 91).is_ok());
+    w.pass(Duration::from_secs(40));
+    let about = |event: &Event| matches!(event, Event::BoundLeft { .. });
+    assert_eq!(w.events.iter().filter(|it| about(it)).count(), 1);
+    w.all_freed();
+}
+
+#[test]
+fn what_waits_is_counted_in_bytes_for_its_connection_and_its_source() {
+    for (of_connection, of_source) in [(200_000, usize::MAX), (usize::MAX, 200_000)] {
+        let mut topology = topology();
+        topology.limits.memory_per_client = of_connection;
+        topology.limits.memory_per_source = of_source;
+        let mut w = World::with(topology, 1);
+        let (client, again, home) = (w.client_from(BUSY), w.client_from(BUSY), w.peer(FE01));
+        let large = format!("X-Large: {}\n", "x".repeat(30_000));
+        let send = |w: &mut World, client, number: u32| {
+            let branch = format!("z9hG4bKn{number}");
+            let request = Request::of("MESSAGE").branch(&branch).cseq(number);
+            w.ask(client, request.more(&large));
+            w.take(home)
+        };
+        let got: Vec<_> = (0..20).filter_map(|n| send(&mut w, client, n)).collect();
+        // Each takes its bytes and some for itself.
+        assert_eq!(got.len(), 7);
+        assert!(w.reasons().iter().all(|it| *it == "too_much_held"));
+        assert_eq!(send(&mut w, again, 21).is_some(), of_source == usize::MAX);
+        for request in &got {
+            w.answers(home, request, 200);
+        }
+        assert!(send(&mut w, client, 30).is_some());
+        w.pass(Duration::from_secs(40));
+        w.all_freed();
+    }
+}
+
+#[test]
+fn a_peer_has_bounds_of_its_own_over_all_of_its_connections() {
+    let mut topology = topology();
+    topology.limits.transactions_per_peer = 3;
+    let mut w = World::with(topology, 1);
+    let (one, two) = (w.peer(FE01), w.peer(FE01));
+    let client = w.client();
+    let route = w.register(client, one, "");
+    let ask = |w: &mut World, home, number: u32| {
+        let branch = format!("z9hG4bKp{number}");
+        let request = Request::of("MESSAGE").branch(&branch).cseq(number);
+        w.ask(home, request.more(&route));
+        w.take(client)
+    };
+    let got: Vec<_> = (0..3).filter_map(|n| ask(&mut w, one, n)).collect();
+    assert_eq!(got.len(), 3);
+    assert!(ask(&mut w, two, 4).is_none());
+    assert_eq!(w.reasons(), ["source_budget"]);
+    w.answers(client, &got[0], 200);
+    assert!(ask(&mut w, two, 5).is_some());
+}
+
+#[test]
+fn near_the_bound_of_all_nothing_new_begins_and_calls_go_on() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    let node = std::sync::Arc::clone(w.cores[0].memory().node());
+    let first = asks(&mut w, (client, home), "INVITE", 1).unwrap();
+    w.answers(home, &first, 200);
+    let route = route_of(&w.expect(client, "SIP/2.0 200"));
+    node.set_bound(1);
+    // What was reported counts: a step of it.
+    w.cores[0].memory().set_tables(1 << 20);
+    assert_eq!(
+        asks(&mut w, (client, home), "INVITE", 2),
+        Err("memory_full".to_owned())
+    );
+    let bye = Request::of("BYE").in_dialog().branch("z9hG4bKbye");
+    w.ask(client, bye.cseq(3).more(&route));
+    w.expect(home, "BYE");
+    node.set_bound(usize::MAX);
+    w.events.clear();
+    assert!(asks(&mut w, (client, home), "MESSAGE", 4).is_ok());
+}
+
+#[test]
+fn answered_invites_count_for_their_source_until_their_time_is_over() {
+    let mut topology = topology();
+    topology.limits.memory_per_source = 3 * crate::proxy::answered::COST;
+    let mut w = World::with(topology, 1);
+    let (client, home) = (w.client_from(BUSY), w.peer(FE01));
+    for number in 0..3 {
+        let got = asks(&mut w, (client, home), "INVITE", number).unwrap();
+        w.answers(home, &got, 200);
+        w.expect(client, "SIP/2.0 200");
+    }
+    w.lose(client);
+    let client = w.client_from(BUSY);
+    let refused = asks(&mut w, (client, home), "INVITE", 9);
+    assert_eq!(refused, Err("too_much_held".to_owned()));
+    w.pass(Duration::from_secs(33));
+    w.events.clear();
+    assert!(asks(&mut w, (client, home), "INVITE", 10).is_ok());
+}

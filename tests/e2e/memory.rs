@@ -1,0 +1,229 @@
+//! Who makes this node keep too much: its own requests are refused, its own connections go, and nobody else's.
+use crate::harness::tls::{VERSIONS, client_config, connect_from};
+use crate::harness::{SOON, World, message_passes};
+use rustls_pki_types::ServerName;
+use sipward::daemon::control::{Reply, Request};
+use sipward_lab::site::EDGE;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// Where a flood comes from, and another one.
+const FLOOD: &str = "127.0.3.1";
+const OTHER: &str = "127.0.3.2";
+
+/// A client's connection from this address.
+async fn shake_from(world: &World, source: &str) -> TlsStream<TcpStream> {
+    let config = client_config(VERSIONS[1], &world.lab.roots, None);
+    let tcp = connect_from(source, world.edge.address).await;
+    let name = ServerName::try_from(EDGE).unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    connector.connect(name, tcp).await.unwrap()
+}
+
+/// A request of this method with a body of so many bytes.
+fn request(method: &str, to: &str, number: usize, body: usize) -> String {
+    let head = format!(
+        "{method} sip:{to} SIP/2.0\r\nVia: SIP/2.0/TLS c.test;branch=z9hG4bK{number}\r\nMax-Forwards: 70\r\nFrom: <sip:a@contoso.test>;tag=1\r\nTo: <sip:{to}>\r\nCall-ID: flood{number}\r\nCSeq: 1 {method}\r\nContent-Length: {body}\r\n\r\n"
+    );
+    head + &"x".repeat(body)
+}
+
+/// Sends all but the last byte of a large message on many connections; those that are closed meanwhile are gone.
+async fn half_sent(world: &World, source: &str, count: usize) -> Vec<TlsStream<TcpStream>> {
+    let mut all = Vec::new();
+    for number in 0..count {
+        let mut tls = shake_from(world, source).await;
+        let whole = request("MESSAGE", "bob@contoso.test", number, 200_000);
+        if tls
+            .write_all(&whole.as_bytes()[..whole.len() - 1])
+            .await
+            .is_ok()
+        {
+            let _ = tls.flush().await;
+        }
+        all.push(tls);
+    }
+    all
+}
+
+/// What a bound of `sipward limits` shows as taken.
+async fn used(world: &World, limit: &str) -> u64 {
+    let Reply::Limits(limits) = world.edge.ask(Request::Limits {}).await else {
+        panic!("no limits");
+    };
+    let row = limits.into_iter().find(|it| it.limit == limit).unwrap();
+    row.used.unwrap()
+}
+
+/// Waits until less is taken of a bound.
+async fn falls_below(world: &World, limit: &str, bytes: u64) {
+    let falls = async {
+        while used(world, limit).await >= bytes {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(SOON, falls).await.unwrap();
+}
+
+#[tokio::test]
+pub(crate) async fn half_sent_messages_of_one_source_end_with_their_connections_and_hurt_nobody() {
+    let world = World::with(|t| {
+        t.section("[limits]").raw("memory_per_source", "\"2MiB\"");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    let flood = half_sent(&world, FLOOD, 20).await;
+    let closed = world
+        .logged("connection_closed", |e| e["reason"] == "too_much_held")
+        .await;
+    assert!(
+        closed["remote"].as_str().unwrap().starts_with(FLOOD),
+        "{closed}"
+    );
+    world
+        .logged("bound_reached", |e| e["reason"] == "too_much_held")
+        .await;
+    // It has what it may have, and no more.
+    assert!(used(&world, "memory_per_source").await <= 2 << 20);
+    message_passes(&alice, &world.fe01).await;
+    drop(flood);
+    // What it held is free again, but for what a connection takes.
+    falls_below(&world, "memory_per_source", 256 << 10).await;
+    world
+        .logged("bound_left", |e| e["reason"] == "too_much_held")
+        .await;
+    let log = world.stop().await;
+    let closed = log.named("connection_closed");
+    let of_others = closed
+        .iter()
+        .filter(|e| e["reason"] == "too_much_held" && !e["remote"].to_string().contains(FLOOD));
+    assert_eq!(of_others.count(), 0);
+}
+
+#[tokio::test]
+pub(crate) async fn answers_that_nobody_reads_end_with_their_connections() {
+    let world = World::with(|t| {
+        t.section("[limits]").raw("memory_per_source", "\"1MiB\"");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    let mut flood = Vec::new();
+    let sends = async {
+        'flood: loop {
+            let mut tls = shake_from(&world, FLOOD).await;
+            for number in 0..400 {
+                // Its answer repeats the Call-ID.
+                let long = format!("Call-ID: {}", "x".repeat(30_000));
+                let ping = request("OPTIONS", EDGE, number, 0).replace("Call-ID: flood", &long);
+                let sent = tokio::time::timeout(SOON / 10, tls.write_all(ping.as_bytes())).await;
+                if !matches!(sent, Ok(Ok(()))) {
+                    break 'flood;
+                }
+            }
+            flood.push(tls);
+        }
+    };
+    let closed = world.logged("connection_closed", |e| {
+        ["too_much_held", "send_queue_full"].contains(&e["reason"].as_str().unwrap())
+    });
+    tokio::time::timeout(SOON, async { tokio::join!(sends, closed) })
+        .await
+        .unwrap();
+    message_passes(&alice, &world.fe01).await;
+    drop(flood);
+    falls_below(&world, "memory_per_source", 256 << 10).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+pub(crate) async fn a_source_that_connects_anew_for_more_requests_finds_its_budget_taken() {
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        t.section("[limits]")
+            .raw("transactions_per_client", "10")
+            .raw("transactions_per_source", "25");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    for round in 0..5 {
+        let mut tls = shake_from(&world, FLOOD).await;
+        for number in 0..10 {
+            let message = request("MESSAGE", "bob@contoso.test", 10 * round + number, 100);
+            tls.write_all(message.as_bytes()).await.unwrap();
+        }
+        tls.shutdown().await.unwrap();
+    }
+    world.refused("source_budget").await;
+    world
+        .logged("bound_reached", |e| e["reason"] == "source_budget")
+        .await;
+    // The home server answers none of them, and has 25.
+    for _ in 0..25 {
+        world.fe01.expect("MESSAGE").await.unwrap();
+    }
+    message_passes(&alice, &world.fe01).await;
+    assert_eq!(used(&world, "transactions").await, 25);
+    world.stop().await;
+}
+
+#[tokio::test]
+pub(crate) async fn at_the_bound_of_all_nothing_new_begins_and_the_fullest_source_goes_first() {
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        t.section("[limits]").raw("memory", "\"3MiB\"");
+    })
+    .await;
+    let (alice, _) = world.registered("alice").await;
+    let small = half_sent(&world, OTHER, 2).await;
+    let flood = half_sent(&world, FLOOD, 20).await;
+    let closed = world
+        .logged("connection_closed", |e| e["reason"] == "memory_full")
+        .await;
+    assert!(
+        closed["remote"].as_str().unwrap().starts_with(FLOOD),
+        "{closed}"
+    );
+    falls_below(&world, "memory", 3 << 20).await;
+    // As much as that again, bit by bit: near the bound requests are refused.
+    let refused = async {
+        let mut flood = Vec::new();
+        loop {
+            flood.extend(half_sent(&world, FLOOD, 1).await);
+            let text = alice.message("sip:bob@contoso.test", "x").send().await;
+            let text = text.unwrap();
+            let answer = alice.final_answer(&text);
+            let from_home = world.fe01.expect("MESSAGE");
+            tokio::select! {
+                got = from_home => {
+                    let got = got.unwrap();
+                    world.fe01.reply(&got, 200).await.unwrap();
+                }
+                answer = answer => {
+                    let answer = answer.unwrap();
+                    if answer.message.status() == Some(503) {
+                        assert_eq!(answer.message.header("retry-after"), Some("1"));
+                        return;
+                    }
+                }
+            }
+        }
+    };
+    tokio::time::timeout(SOON, refused).await.unwrap();
+    world.refused("memory_full").await;
+    drop((flood, small));
+    falls_below(&world, "memory", 1 << 20).await;
+    message_passes(&alice, &world.fe01).await;
+    world
+        .logged("bound_left", |e| e["reason"] == "memory_full")
+        .await;
+    let log = world.stop().await;
+    let closed = log.named("connection_closed");
+    let full = closed.iter().filter(|e| e["reason"] == "memory_full");
+    assert!(
+        full.into_iter()
+            .all(|e| e["remote"].to_string().contains("127.0.3."))
+    );
+}
