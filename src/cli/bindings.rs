@@ -2,7 +2,7 @@
 //!
 //! The daemon is no registrar: it knows a user by what a home server has granted, for as long as that says.
 use super::Exit;
-use super::listing::{PATIENCE, RowOptions, left_off, span};
+use super::listing::{PATIENCE, RowOptions, left_off, of_process, span};
 use super::output::{counted, show};
 use super::table::{Table, number, text};
 use super::target::{Target, unexpected};
@@ -61,7 +61,7 @@ fn page(bindings: &ListedBindings, out: &mut dyn Write) -> io::Result<()> {
             table.row([
                 row.user.clone(),
                 row.connection.to_string(),
-                row.remote.to_string(),
+                format!("{}{}", row.remote, of_process(row.process)),
                 span(row.ends_in_s),
             ]);
         }

@@ -3,7 +3,7 @@
 //! What the call's line in the log will say when it ends, as far as it is known; media go past this node, so nothing is
 //! said of them.
 use super::Exit;
-use super::listing::{PATIENCE, field, left_off, span};
+use super::listing::{PATIENCE, field, left_off, of_process, span};
 use super::output::show;
 use super::table::{Table, number, text};
 use super::target::{Target, unexpected};
@@ -74,11 +74,14 @@ fn page(calls: &ListedCalls, out: &mut dyn Write) -> io::Result<()> {
             peer if peer.is_empty() => "client".to_owned(),
             peer => peer,
         };
+        // Of a call of the old process, during an upgrade.
+        let process = call["process"].as_u64();
+        let process = of_process(process.and_then(|it| u32::try_from(it).ok()));
         table.row([
             field(call, "call"),
             field(call, "from"),
             field(call, "to"),
-            if is_up { "up" } else { "rings" }.to_owned(),
+            format!("{}{process}", if is_up { "up" } else { "rings" }),
             span(call["since_s"].as_u64().unwrap_or_default()),
             from,
             to,

@@ -3,7 +3,7 @@
 //! It is a part of the table at a time: a node may have a hundred thousand connections, and its shards relay nothing
 //! while they list them.
 use super::Exit;
-use super::listing::{PATIENCE, RowOptions, left_off, span};
+use super::listing::{PATIENCE, RowOptions, left_off, of_process, span};
 use super::output::{listed, show};
 use super::table::{Table, number, text};
 use super::target::{Target, unexpected};
@@ -92,7 +92,7 @@ fn page(connections: &RowPage<ListedConnection>, out: &mut dyn Write) -> io::Res
         let state = if row.withdrawn { " (withdrawn)" } else { "" };
         table.row([
             row.connection.to_string(),
-            format!("{who}{state}"),
+            format!("{who}{state}{}", of_process(row.process)),
             row.remote.to_string(),
             row.listener.as_deref().unwrap_or("dialled").to_owned(),
             span(now.saturating_sub(row.since)),

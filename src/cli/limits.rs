@@ -55,10 +55,19 @@ fn page(limits: &[ListedLimit], out: &mut dyn Write) -> io::Result<()> {
             limit.limit.clone(),
             limit.value.clone(),
             shown(limit.used),
-            limit.used_by.clone().unwrap_or_default(),
+            used_by(limit),
             shown(limit.hits),
             default,
         ]);
     }
     table.write(out)
+}
+
+/// By whom, and how much more of it the old process takes during an upgrade.
+fn used_by(limit: &ListedLimit) -> String {
+    let by = limit.used_by.clone().unwrap_or_default();
+    match limit.former_used {
+        Some(used) => format!("{by} (former process: {used})"),
+        None => by,
+    }
 }

@@ -50,6 +50,12 @@ pub(super) fn field(of: &Value, key: &str) -> String {
     }
 }
 
+/// Behind what the process before this one has, during an upgrade; nothing behind everything else.
+pub(super) fn of_process(process: Option<u32>) -> String {
+    let pid = process.map(|pid| format!(" (process {pid})"));
+    pid.unwrap_or_default()
+}
+
 /// Says how many rows are left off, and how to see them.
 ///
 /// Below the table, where the eye ends; a script reads `left_off` of the JSON.

@@ -9,11 +9,12 @@ use super::output::{counted, plain, write_json_line};
 use super::pcapng::{self, CapturedMessage};
 use super::target::Target;
 use crate::daemon::control::{
-    ControlRefusal, Shown, ShownMessage, TraceEnd, TraceLine, TraceRequest,
+    ControlRefusal, HANDED_OVER, Shown, ShownMessage, TraceEnd, TraceLine, TraceRequest,
 };
 use crate::edge::TraceDirection;
 use crate::reason::DaemonReason;
 use crate::sip::{Message, StartLine};
+use rustls_pki_types::UnixTime;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{self, Write};
@@ -77,6 +78,12 @@ struct TraceWriter<'o> {
     capture: Option<File>,
     /// How it ended, if not well.
     failed: Option<Exit>,
+    /// What the processes of the node have said so far that were upgraded meanwhile.
+    before: TraceEnd,
+    /// Until when it lasts, Unix seconds; 0: it has not begun.
+    until: u64,
+    /// The process has handed over to another one.
+    goes_on: bool,
 }
 
 impl TraceCommand {
@@ -91,8 +98,11 @@ impl TraceCommand {
             ladder: None,
             capture,
             failed: None,
+            before: TraceEnd::default(),
+            until: 0,
+            goes_on: false,
         };
-        let request = TraceRequest {
+        let mut request = TraceRequest {
             peer: self.peer,
             client: self.client,
             call_id: self.call_id,
@@ -108,16 +118,29 @@ impl TraceCommand {
             },
         };
         let json = self.json;
-        self.target.follow(request, self.time + PATIENCE, |line| {
-            match writer.take(&line, json) {
-                Ok(goes_on) => goes_on,
-                Err(error) => {
-                    writer.failed = Some(error.into());
-                    false
+        loop {
+            let follow = request.clone();
+            self.target.follow(follow, self.time + PATIENCE, |line| {
+                match writer.take(line, json) {
+                    Ok(goes_on) => goes_on,
+                    Err(error) => {
+                        writer.failed = Some(error.into());
+                        false
+                    }
                 }
+            })?;
+            if let Some(failed) = writer.failed {
+                return Err(failed);
             }
-        })?;
-        writer.failed.map_or(Ok(()), Err)
+            // The new process has the socket, and traces what the old one still serves as well.
+            if !std::mem::take(&mut writer.goes_on) {
+                return Ok(());
+            }
+            // What is left of what was asked for.
+            let left = writer.until.saturating_sub(UnixTime::now().as_secs());
+            request.for_s = left.max(1);
+            request.limit = self.limit.saturating_sub(writer.before.lines).max(1);
+        }
     }
 }
 
@@ -135,19 +158,35 @@ fn capture(path: &Path) -> Result<File, Exit> {
 
 impl TraceWriter<'_> {
     /// One line; `false`: nothing more is wanted.
-    fn take(&mut self, line: &TraceLine, json: bool) -> io::Result<bool> {
-        if let TraceLine::Error(refusal) = line {
-            self.failed = Some(refused(refusal));
-            return Ok(false);
+    fn take(&mut self, mut line: TraceLine, json: bool) -> io::Result<bool> {
+        match &mut line {
+            TraceLine::Error(refusal) => {
+                self.failed = Some(refused(refusal));
+                return Ok(false);
+            }
+            // For who looks it is one trace, of however many processes.
+            TraceLine::Trace(_) if self.until > 0 => return Ok(true),
+            TraceLine::Trace(begun) => self.until = begun.until,
+            TraceLine::End(end) => {
+                // Of the whole trace.
+                end.lines += self.before.lines;
+                end.dropped += self.before.dropped;
+                if end.because == HANDED_OVER {
+                    self.before = end.clone();
+                    self.goes_on = true;
+                    return Ok(false);
+                }
+            }
+            TraceLine::Message(_) | TraceLine::Refusal { .. } => {}
         }
         // Before it is shown: what a person has seen is in the file.
-        if let (TraceLine::Message(message), Some(file)) = (line, &mut self.capture) {
+        if let (TraceLine::Message(message), Some(file)) = (&line, &mut self.capture) {
             write_packet(message, file)?;
         }
         if json {
-            write_json_line(line, self.out)?;
+            write_json_line(&line, self.out)?;
         } else {
-            self.draw(line)?;
+            self.draw(&line)?;
         }
         // Live: a reader behind a pipe gets each line too.
         self.out.flush()?;
@@ -197,7 +236,6 @@ fn write_end(end: &TraceEnd, out: &mut dyn Write) -> io::Result<()> {
     let why = match end.because.as_str() {
         "time" => "the time is over",
         "limit" => "that was the number asked for",
-        because if because == DaemonReason::Stopping.code() => "the daemon ends or hands over",
         _ => "nobody read on",
     };
     write!(out, "{}; {why}", counted(lines, "message"))?;
@@ -281,6 +319,9 @@ fn write_packet(message: &ShownMessage, file: &mut File) -> io::Result<()> {
     };
     // Beside the packet in Wireshark, where addresses alone would be shown.
     let who = message.peer.as_deref().unwrap_or("client");
+    // Which of two it was decides which log has the rest.
+    let process = message.process.map(|pid| format!(", process {pid}"));
+    let process = process.unwrap_or_default();
     // The comment is what the ladder has besides.
     // One write for each, so that whoever reads along finds whole packets.
     let mut packet = Vec::new();
@@ -291,7 +332,7 @@ fn write_packet(message: &ShownMessage, file: &mut File) -> io::Result<()> {
             to,
             received,
             comment: format!(
-                "{who}, connection {}, shard {}",
+                "{who}, connection {}, shard {}{process}",
                 message.connection, message.shard
             ),
             bytes: &message.bytes(),

@@ -191,12 +191,14 @@ async fn take_over(
     // The same that is looked at after a reload, but here a listener that shows something else is a reason not to go on.
     daemon.try_listeners().await?;
     // From its return on the other one accepts nothing.
-    let denials = former.ready().await?;
+    let (denials, levels) = former.ready().await?;
+    let daemon = Arc::new(daemon);
     // Before anybody is let in. An earlier version does not say whom it refuses: then the state directory may.
     match denials {
         Some(denials) => daemon.edge.restore_denials(denials),
         None => daemon.take_over_denials(),
     }
+    daemon.take_over_log_levels(levels).await;
     // Before the first request: it may be for a client that the other one has.
     daemon.edge.connect_process(process.links).await;
     daemon.edge.accept(true);
@@ -206,7 +208,7 @@ async fn take_over(
     }
     daemon.announce();
     Ok(Started {
-        daemon: Arc::new(daemon),
+        daemon,
         place,
         former: Some(former.attend(log.clone())),
         http: process.http,
@@ -303,6 +305,7 @@ async fn supervise(
             former.as_ref(),
         );
         let Some(upgrade) = asked.await else {
+            close(&mut commands);
             break drain(&daemon, former.as_ref(), stop, pulse).await;
         };
         // What the operator names counts, else what was started.
@@ -314,7 +317,10 @@ async fn supervise(
                 refuse_upgrade(&daemon, refusal, upgrade.reply);
                 continue;
             }
-            None => break drain(&daemon, former.as_ref(), stop, pulse).await,
+            None => {
+                close(&mut commands);
+                break drain(&daemon, former.as_ref(), stop, pulse).await;
+            }
         };
         // From here on this process takes nothing new. The server answers who has connected already.
         if let Some(server) = listening.take() {
@@ -335,6 +341,12 @@ async fn supervise(
     // A CRL that came into force a moment ago must be in force after the restart as well.
     end.cancel();
     let _ = tokio::time::timeout(LAST_SAVE, timer).await;
+}
+
+/// Takes no command any more: who has asked for one, or does so now, learns that the daemon stops.
+fn close(commands: &mut mpsc::Receiver<SupervisorCommand>) {
+    commands.close();
+    while commands.try_recv().is_ok() {}
 }
 
 /// Serves until an upgrade is asked for; `None`: an end is.
@@ -384,9 +396,7 @@ async fn reload_of(former: &FormerHandle, own: &ReloadReport) -> Option<Box<Relo
     if own.result == ReloadResult::Refused {
         return None;
     }
-    let request = serde_json::to_value(Request::Reload {}).ok()?;
-    let reply = former.ask(request).await?;
-    let Reply::Reload(report) = serde_json::from_value(reply).ok()? else {
+    let Reply::Reload(report) = former.carry_out(&Request::Reload {}).await? else {
         return None;
     };
     Some(Box::new(report))
@@ -400,6 +410,15 @@ async fn begin_upgrade(
     stop: &mut Stop,
     pulse: &mut Pulse,
 ) -> Option<Result<Successor, ControlRefusal>> {
+    // A new process would not know of it, and take what is to go elsewhere.
+    if daemon.lets_go_for().is_some() {
+        return Some(Err(ControlRefusal {
+            code: DaemonReason::UpgradeFailed,
+            what:
+                "the node lets its clients go (sipward drain --clients); end that first (--cancel)"
+                    .to_owned(),
+        }));
+    }
     // The command has come over the socket, so that there is a place; a program without a path cannot be found again.
     let (Some(place), Some(program)) = (place, program) else {
         return Some(Err(ControlRefusal {
@@ -450,7 +469,9 @@ async fn hand_over(
     // Before it speaks itself: systemd heeds the main process.
     notify(&[NotifyState::MainPid(successor.pid)]);
     // One that is gone by now is noticed as such.
-    let _ = successor.go(daemon.edge.denials()).await;
+    let _ = successor
+        .go(daemon.edge.denials(), daemon.running_log_levels())
+        .await;
     let over = daemon.generation().topology().limits().handover;
     // New requests go on: who is connected here is served here until it is let go.
     let clients = daemon.edge.let_clients_go(over, false, FOR_SHARDS).await;
@@ -535,10 +556,15 @@ impl Asked {
                     let (_, waiters) = asked.reload.get_or_insert_with(|| (trigger, Vec::new()));
                     waiters.extend(reply);
                 }
-                // Of two that come at once the second finds the first one's process.
                 SupervisorCommand::Upgrade { program, reply } => match asked.upgrade {
                     None => asked.upgrade = Some(AskedUpgrade { program, reply }),
-                    Some(_) => drop(reply),
+                    // Of two that come at once one is made.
+                    Some(_) => {
+                        let _ = reply.send(Err(ControlRefusal {
+                            code: DaemonReason::UpgradeRunning,
+                            what: "another upgrade was asked for at the same time".to_owned(),
+                        }));
+                    }
                 },
                 SupervisorCommand::Drain { reply } => {
                     let _ = reply.send(());
@@ -603,14 +629,15 @@ async fn drain(daemon: &Daemon, former: Option<&FormerHandle>, mut again: Stop, 
     // Pulses go on: systemd must not kill a drain that is within its bound.
     let mut stop = pin!(async {
         let former = async {
-            let request = serde_json::to_value(Request::Drain {}).ok();
-            if let (Some(former), Some(request)) = (former, request)
-                && former.ask(request).await.is_some()
+            if let Some(former) = former
+                && former.carry_out(&Request::Drain {}).await.is_some()
             {
                 // systemd would end it at once when the main process is gone.
-                let _ = tokio::time::timeout(bound, former.ended()).await;
+                former.ended().await;
             }
         };
+        // One that does not answer, or does not end, is not waited for beyond its time.
+        let former = tokio::time::timeout(bound, former);
         tokio::join!(daemon.stop(), former)
     });
     loop {

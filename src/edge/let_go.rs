@@ -2,7 +2,9 @@
 //! process of this node has the listeners.
 //!
 //! A client that has its connection closed connects again and registers anew, which moves its binding. The idle go first,
-//! since nobody misses them for the moment that this takes; those with something under way go last.
+//! since nobody misses them for the moment that this takes; those with something under way go later. A client without a
+//! registration is nobody to whoever it connects to next, so that a call of its own ends with its connection: it stays until its
+//! call is over, or the time is.
 use super::clock;
 use super::connection::Connection;
 use super::handle::Edge;
@@ -66,6 +68,17 @@ impl Edge {
         });
         Some(kept.await?.into_iter().sum())
     }
+}
+
+/// What a client's going would cost, the least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Loss {
+    /// Nothing.
+    Nothing,
+    /// A moment: what it has under way follows it to its next connection.
+    Moment,
+    /// A call that does not follow it.
+    Call,
 }
 
 /// When the next client is due, so that the last one goes at the end.
@@ -137,6 +150,9 @@ impl Shard {
                 let passed = (connection.messages_in.get(), connection.messages_out.get());
                 looked.insert(connection.id, passed);
                 let is_silent = before.get(&connection.id) == Some(&passed);
+                if clock::now() < pace.end && self.loss(&connection) == Loss::Call {
+                    continue;
+                }
                 if clock::now() < latest && (!is_silent || self.is_busy(&connection).await) {
                     continue;
                 }
@@ -169,14 +185,20 @@ impl Shard {
     }
 
     /// The order in which clients go: who has a call, or something else under way, comes last; else the longest silent first.
-    fn importance(&self, connection: &Connection) -> (bool, Instant) {
-        (self.is_in_call(connection), connection.active.get())
+    fn importance(&self, connection: &Connection) -> (Loss, Instant) {
+        (self.loss(connection), connection.active.get())
     }
 
-    /// Whether a close would be felt.
-    fn is_in_call(&self, connection: &Connection) -> bool {
+    /// What a close would cost.
+    fn loss(&self, connection: &Connection) -> Loss {
         let (core, calls) = (self.core.borrow(), self.in_calls.borrow());
-        !core.is_idle(connection.id) || core.has_call(connection.id, &calls)
+        if core.has_call_here_alone(connection.id, &calls) {
+            Loss::Call
+        } else if !core.is_idle(connection.id) || core.has_call(connection.id, &calls) {
+            Loss::Moment
+        } else {
+            Loss::Nothing
+        }
     }
 }
 

@@ -41,6 +41,9 @@ pub struct Selection {
 pub struct ListedConnection {
     /// Its number, as in the log.
     pub connection: u64,
+    /// The process that has it, while there are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
     /// The shard that owns it, from 0.
     pub shard: u8,
     /// The peer's name; `None`: a client.
@@ -128,6 +131,7 @@ fn listed_in(shard: &Rc<Shard>, selection: &Selection) -> RowPage<ListedConnecti
         let listener = connection.opened.listener();
         ListedConnection {
             connection: connection.number,
+            process: None,
             shard: connection.id.shard(),
             peer: connection.peer.as_deref().map(str::to_owned),
             users: users.map(|user| user.name().to_owned()).collect(),

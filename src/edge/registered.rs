@@ -13,6 +13,9 @@ use std::time::Duration;
 pub struct ListedBinding {
     /// The address of record.
     pub user: String,
+    /// The process that has it, while there are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
     /// The number of the connection that holds it.
     pub connection: u64,
     /// That connection's remote address.
@@ -81,6 +84,7 @@ fn registered_in(
     let now = clock::now();
     let page = first.page(|(user, ends, connection)| ListedBinding {
         user: user.to_owned(),
+        process: None,
         connection: connection.number,
         remote: connection.remote(),
         ends_in_s: ends.saturating_duration_since(now).as_secs(),

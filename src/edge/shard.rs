@@ -226,7 +226,8 @@ impl Shard {
 
     /// A message was received or is sent on this connection. While nobody traces this is one look at a flag.
     pub(super) fn trace(&self, direction: TraceDirection, connection: &Connection, bytes: &[u8]) {
-        if self.traces.any() {
+        // What passes between two processes of this node is seen at its other connection, in either.
+        if self.traces.any() && !connection.is_other_process() {
             let core = self.core.borrow();
             self.traces.message(direction, connection, bytes, &core);
         }

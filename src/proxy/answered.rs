@@ -278,6 +278,7 @@ impl AnsweredInvite {
             leg: self.leg.leg(),
             remote: accepted.remote(),
             number: accepted.number,
+            sender: None,
         };
         let start = out.bytes.len();
         let recorded = accepted

@@ -248,7 +248,7 @@ impl ResponseContext {
             connection: self.upstream.number,
             remote: self.upstream.remote,
             decision: env.links.decision(self.upstream.link),
-            from_peer: env.peer_name(self.upstream.leg),
+            from_peer: env.sender_name(self.upstream),
             through: None,
             to_peer: target.and_then(|target| env.peer_name(target)),
             to_client: target.is_some_and(Leg::is_client),

@@ -268,6 +268,11 @@ impl Core {
         calls.has(CallClient::Link(link)) || bindings.any(|id| calls.has(CallClient::Binding(id)))
     }
 
+    /// Whether it has one that ends with its connection, since it had not registered when the call began.
+    pub fn has_call_here_alone(&self, link: LinkId, calls: &CallsOfClients) -> bool {
+        calls.has(CallClient::Link(link))
+    }
+
     /// The clients that have a call which this shard keeps.
     pub fn clients_with_calls(&self) -> CallsOfClients {
         self.env.calls.clients()

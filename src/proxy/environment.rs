@@ -124,6 +124,8 @@ pub(crate) struct Upstream {
     pub(crate) remote: SocketAddr,
     /// The number of the connection in the log.
     pub(crate) number: u64,
+    /// Whose it is, if that is at the other process of this node, which has handed the request over.
+    pub(crate) sender: Option<PeerKey>,
 }
 
 /// How a request ended, for its line in the log.
@@ -378,12 +380,17 @@ impl Environment {
         self.links.peer(leg.peer()?).map(|p| Arc::clone(&p.name))
     }
 
+    /// The same of who has sent a request, if that is a peer.
+    pub(crate) fn sender_name(&self, from: Upstream) -> Option<Arc<str>> {
+        self.peer_name(from.sender.map_or(from.leg, Leg::Peer))
+    }
+
     /// Logs a message that gets no answer.
     pub(crate) fn drop_message(&self, from: Upstream, reason: MessageReason, out: &mut Actions) {
         out.record(Event::MessageDropped {
             reason: reason.into(),
             remote: Some(from.remote),
-            peer: self.peer_name(from.leg),
+            peer: self.sender_name(from),
         });
     }
 
@@ -502,7 +509,7 @@ impl Environment {
             connection: from.number,
             remote: from.remote,
             decision: self.links.decision(from.link),
-            from_peer: self.peer_name(from.leg),
+            from_peer: self.sender_name(from),
             to_peer: line.target.and_then(|target| self.peer_name(target)),
             to_client: line.target.is_some_and(Leg::is_client),
             to_connection: line.to_connection,

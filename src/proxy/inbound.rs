@@ -56,6 +56,7 @@ impl InboundMessage<'_, '_> {
             leg: self.held.map_or(self.leg, Leg::Binding),
             remote: self.origin.remote,
             number: self.origin.number,
+            sender: None,
         }
     }
 }
@@ -176,7 +177,7 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             && env.routing().is_sibling(key)
         {
             let token = request.first_user().ok_or(MessageReason::OriginForged)?;
-            let handed = HandedOver::read(message, token, &env.tokens, env.unix())?;
+            let handed = HandedOver::read(message, token, key, &env.tokens, env.unix())?;
             request.handed = Some(Box::new(handed));
         }
         let side = match inbound.held {
@@ -212,9 +213,23 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
 
     /// Where answers to it go.
     pub(crate) fn upstream(&self) -> Upstream {
-        Upstream {
+        let from = Upstream {
             leg: self.binding.map_or(self.inbound.leg, Leg::Binding),
             ..self.inbound.upstream()
+        };
+        // For people, the connection over which this node has it, whichever of its processes that belongs to.
+        match self
+            .handed
+            .as_ref()
+            .and_then(|it| it.at().zip(it.leg().peer()))
+        {
+            Some(((number, remote), sender)) => Upstream {
+                remote,
+                number,
+                sender: Some(sender),
+                ..from
+            },
+            None => from,
         }
     }
 

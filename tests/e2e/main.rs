@@ -124,4 +124,8 @@ mod upgrade_calls;
 #[cfg(test)]
 mod upgrade_commands;
 #[cfg(test)]
+mod upgrade_failures;
+#[cfg(test)]
+mod upgrade_traces;
+#[cfg(test)]
 mod withdrawal;

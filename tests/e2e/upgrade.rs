@@ -4,7 +4,6 @@ use serde_json::Value;
 use sipward_lab::site::EDGE;
 use sipward_lab::{Client, Dialog, End, Ended, Wire};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::Command;
 
 /// A world whose clients are let go within this time.
@@ -199,17 +198,11 @@ pub(crate) async fn a_program_that_fails_changes_nothing_and_the_command_says_wh
     let world = world("1h").await;
     let (alice, _) = world.registered("alice").await;
     let file = world.lab.site.path().join("topology.toml");
-    let script = |name: &str, body: &str| -> PathBuf {
-        let path = world.lab.site.path().join(name);
-        std::fs::write(&path, body).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    };
-    let ends = script("ends", "#!/bin/sh\nexit 7\n");
+    let ends = script(&world, "ends", "exit 7\n");
     for (program, why) in [
         ("/nonexistent/sipward".to_owned(), "No such file"),
         (file.display().to_string(), "ermission denied"),
-        (ends.display().to_string(), "exit status: 7"),
+        (ends, "exit status: 7"),
     ] {
         let (code, page) = refused(&world.edge, &[&program]).await;
         assert_eq!(code, Some(1));
@@ -241,6 +234,14 @@ pub(crate) async fn a_program_that_fails_changes_nothing_and_the_command_says_wh
     assert!(failed.iter().all(|e| e["reason"] == "upgrade_failed"));
     let log = world.stop().await;
     assert_eq!(log.named("upgraded").len(), 0);
+}
+
+/// A program of the shell, which a test has the daemon upgrade to. Its conversation is descriptor 3.
+pub(crate) fn script(world: &World, name: &str, body: &str) -> String {
+    let path = world.lab.site.path().join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{body}")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 /// `sipward upgrade`: exit code, and what it says on standard error.

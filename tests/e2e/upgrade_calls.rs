@@ -294,3 +294,45 @@ async fn what_runs_when_the_old_process_leaves_its_servers_is_answered_over_thei
     world.logged("former_gone", |_| true).await;
     all_well(world, pid).await;
 }
+
+/// Without a registration a call does not follow its phone: that is kept until its call or the time is over.
+#[tokio::test]
+async fn an_unregistered_phone_is_kept_as_long_as_its_call_and_the_time_last() {
+    const TIME: time::Duration = time::Duration::seconds(8);
+    let world = world("8s").await;
+    let older = world.dial(&world.fe01).await;
+    let mut calls = Vec::new();
+    // More than there are shards: several are in one, which lets its clients go one after the other.
+    for number in 0..6 {
+        let phone = world.client(&format!("phone{number}")).await;
+        let sent = phone.invite("sip:x@contoso.test").send().await.unwrap();
+        let got = world.fe01.expect("INVITE").await.unwrap();
+        let of_home = world.fe01.accept(&got).await.unwrap();
+        let ok = phone.answer(&sent, 200).await.unwrap();
+        let of_phone = phone.ack(&sent, &ok).await.unwrap();
+        world.fe01.expect("ACK").await.unwrap();
+        calls.push((phone, of_phone, of_home));
+    }
+    let _idle = world.client("idle").await;
+    let pid = upgrade(&world.edge).await;
+    // Both sides are served meanwhile.
+    let (phone, of_phone, of_home) = &mut calls[0];
+    of_home.cseq = 100;
+    home_asks(&world.fe01, &older, of_home, phone, "INFO").await;
+    phone_asks(phone, of_phone, &world.fe01, "BYE").await;
+    world.logged("former_gone", |_| true).await;
+    let at = |event: &serde_json::Value| {
+        let at = event["ts"].as_str().unwrap();
+        time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).unwrap()
+    };
+    let began = at(&world.edge.log.named("upgraded")[0]);
+    let closed = world.edge.log.named("connection_closed").into_iter();
+    let gone = closed.filter(|e| e["reason"] == "let_go");
+    let early = gone.filter(|event| at(event) - began < TIME - time::Duration::SECOND);
+    // The one without a call, and the one whose call was over.
+    assert!(early.count() <= 2, "{}", world.edge.log.to_text());
+    for (phone, ..) in &calls {
+        phone.wire().ended(SOON).await.unwrap();
+    }
+    all_well(world, pid).await;
+}

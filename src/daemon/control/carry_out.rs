@@ -1,13 +1,10 @@
 //! Carrying out a request: here, and by the process before this one while that lets its clients go.
-use super::calls::{ListedCalls, key_of};
+use super::both::{concerns_both, joined, of_former};
 use super::context::ControlContext;
 use super::protocol::{Reply, Request};
 use super::refusal::ControlRefusal;
-use crate::edge::{
-    BindingSelection, ListedBinding, ListedBindings, ListedConnection, RowPage, Selection,
-};
+use crate::edge::{BindingSelection, Selection};
 use crate::reason::DaemonReason;
-use std::mem::take;
 use std::time::Duration;
 
 impl ControlContext {
@@ -56,8 +53,9 @@ impl ControlContext {
     /// What the process before this one says; `None`: there is none, or it does not answer as this version understands it.
     async fn ask_former(&self, request: &Request) -> Option<Reply> {
         let former = self.sinks.former.as_ref().filter(|former| former.lives())?;
-        let reply = former.ask(serde_json::to_value(request).ok()?).await?;
-        serde_json::from_value(reply).ok()
+        let mut reply = former.carry_out(request).await?;
+        of_former(&mut reply, former.pid);
+        Some(reply)
     }
 
     /// One line for each command: what it does stands in the command's own file.
@@ -141,114 +139,5 @@ impl ControlContext {
             Request::Crls {} => Reply::Crls(self.crls()),
             Request::CrlsForget { id } => Reply::CrlsForget(self.forget_crls(id).await?),
         })
-    }
-}
-
-/// Whether the other process is asked as well. What the supervisor does it hands on itself.
-fn concerns_both(request: &Request, is_done: bool) -> bool {
-    match request {
-        Request::Status {}
-        | Request::Connections { .. }
-        | Request::Bindings { .. }
-        | Request::Calls { .. }
-        | Request::Kick { .. }
-        | Request::Refusals {}
-        | Request::Inventory {} => true,
-        Request::CrlsForget { .. }
-        | Request::Deny { .. }
-        | Request::AdmitAgain { .. }
-        | Request::LogLevel { .. } => is_done,
-        // It may have been decided there.
-        Request::Explain { .. } => !is_done,
-        Request::Reload {}
-        | Request::Drain {}
-        | Request::DrainClients { .. }
-        | Request::Upgrade { .. }
-        | Request::Denials {}
-        | Request::Pools { .. }
-        | Request::Limits {}
-        | Request::Trace(_)
-        | Request::ShareDenial { .. }
-        | Request::Crls {} => false,
-    }
-}
-
-/// Both replies as one.
-fn joined(
-    request: &Request,
-    own: Result<Reply, ControlRefusal>,
-    other: Reply,
-) -> Result<Reply, ControlRefusal> {
-    let rows = match request {
-        Request::Connections { limit, .. }
-        | Request::Bindings { limit, .. }
-        | Request::Calls { limit, .. } => *limit,
-        Request::Status {}
-        | Request::Reload {}
-        | Request::Drain {}
-        | Request::DrainClients { .. }
-        | Request::Upgrade { .. }
-        | Request::Refusals {}
-        | Request::Pools { .. }
-        | Request::Limits {}
-        | Request::Trace(_)
-        | Request::LogLevel { .. }
-        | Request::Kick { .. }
-        | Request::Deny { .. }
-        | Request::Denials {}
-        | Request::ShareDenial { .. }
-        | Request::AdmitAgain { .. }
-        | Request::Inventory {}
-        | Request::Explain { .. }
-        | Request::Crls {}
-        | Request::CrlsForget { .. } => 0,
-    };
-    // What does not fit together is another version's: then the own reply is all that there is.
-    match (own, other) {
-        (Ok(Reply::Status(mut own)), Reply::Status(other)) => {
-            own.former = Some(other);
-            Ok(Reply::Status(own))
-        }
-        (Ok(Reply::Kick(mut own)), Reply::Kick(other)) => {
-            own.connections += other.connections;
-            // Of a connection by its number only the process that has it knows whose it is.
-            own.denied = own.denied.or(other.denied);
-            Ok(Reply::Kick(own))
-        }
-        (Ok(Reply::Calls(own)), Reply::Calls(other)) => {
-            let order = |a: &_, b: &_| key_of(a).cmp(&key_of(b));
-            Ok(Reply::Calls(ListedCalls {
-                page: RowPage::merged(vec![own.page, other.page], rows, order),
-                up: own.up + other.up,
-            }))
-        }
-        (Ok(Reply::Refusals(mut own)), Reply::Refusals(other)) => {
-            own.add(other);
-            Ok(Reply::Refusals(own))
-        }
-        (Ok(Reply::Deny(mut own)), Reply::Deny(other)) => {
-            own.connections += other.connections;
-            Ok(Reply::Deny(own))
-        }
-        // Two pages in one order, as of two shards.
-        (Ok(Reply::Connections(own)), Reply::Connections(other)) => {
-            let order =
-                |a: &ListedConnection, b: &ListedConnection| a.connection.cmp(&b.connection);
-            let all = RowPage::merged(vec![own, other], rows, order);
-            Ok(Reply::Connections(all))
-        }
-        (Ok(Reply::Bindings(own)), Reply::Bindings(other)) => {
-            let order = |a: &ListedBinding, b: &ListedBinding| a.user.cmp(&b.user);
-            Ok(Reply::Bindings(ListedBindings {
-                held: RowPage::merged(vec![own.held, other.held], rows, order),
-                away: own.away + other.away,
-            }))
-        }
-        (Ok(Reply::Inventory(mut own)), Reply::Inventory(mut other)) => {
-            own.add(take(&mut *other));
-            Ok(Reply::Inventory(own))
-        }
-        (Err(_), found @ Reply::Explain(_)) => Ok(found),
-        (own, _) => own,
     }
 }

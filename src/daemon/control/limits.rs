@@ -21,6 +21,9 @@ pub struct ListedLimit {
     pub default: String,
     /// How much is taken now; `None`: nobody counts that, as of a time.
     pub used: Option<u64>,
+    /// The same in the process before this one, while that serves its clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_used: Option<u64>,
     /// By whom: the `node`, or the party that takes most.
     pub used_by: Option<String>,
     /// How often it kept something out or ended it since the start, as in `sipward_limit_hits_total`; `None`: it has no
@@ -51,6 +54,7 @@ impl ControlContext {
                 value: limit.shown,
                 default: limit.default,
                 used: used.map(|it| it.used),
+                former_used: None,
                 used_by: used.map(|it| it.by.to_owned()),
                 hits: hits.get(name).copied(),
             }

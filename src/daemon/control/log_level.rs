@@ -5,13 +5,14 @@
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, busy, no_answer};
 use crate::daemon::Daemon;
-use crate::daemon::log_level_list::LogLevelList;
+use crate::daemon::log_level_list::{LogLevelList, RunningLevel};
 use crate::observe::Event;
 use crate::proxy::{LogLevel, LoggedParty};
 use crate::reason::DaemonReason;
 use crate::topology::{LogRequests, network};
 use rustls_pki_types::UnixTime;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,14 +55,12 @@ impl ControlContext {
         if time.is_zero() || time > LONGEST {
             return malformed("a level lasts at least a second, and a week at most".to_owned());
         }
-        // Entered before the shards hear of it: of two commands at once the later one's list has both.
         let level = LogLevel { party, requests };
         let selected = level.party.to_string();
-        let number = self.daemon.log_level_list().set(level).ok_or_else(busy)?;
-        if !self.daemon.spread_log_levels().await {
-            return Err(no_answer());
-        }
         let until = UnixTime::now().as_secs().saturating_add(time.as_secs());
+        self.daemon
+            .set_log_level(level, until, uid.is_some())
+            .await?;
         if let Some(uid) = uid {
             self.daemon.log.record(Event::LogLevelSet {
                 selected: selected.clone(),
@@ -70,12 +69,6 @@ impl ControlContext {
                 uid,
             });
         }
-        // Its end needs nobody: it ends with the process at the latest.
-        let (daemon, logs) = (Arc::clone(&self.daemon), uid.is_some());
-        tokio::spawn(async move {
-            tokio::time::sleep(time).await;
-            daemon.end_log_level(number, logs).await;
-        });
         Ok(LogLevelSet {
             selected,
             requests: requests.word().to_owned(),
@@ -85,6 +78,48 @@ impl ControlContext {
 }
 
 impl Daemon {
+    /// Sets a level until this time, in Unix seconds. `logs`: its end is logged here.
+    async fn set_log_level(
+        self: &Arc<Self>,
+        level: LogLevel,
+        until: u64,
+        logs: bool,
+    ) -> Result<(), ControlRefusal> {
+        // Entered before the shards hear of it: of two commands at once the later one's list has both.
+        let set = self.log_level_list().set(level, until);
+        let number = set.ok_or_else(busy)?;
+        // Its end needs nobody: it ends with the process at the latest.
+        let daemon = Arc::clone(self);
+        // By the calendar, as it is shown: the process that set it may be another one.
+        let left = until.saturating_sub(UnixTime::now().as_secs());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(left)).await;
+            daemon.end_log_level(number, logs).await;
+        });
+        match self.spread_log_levels().await {
+            true => Ok(()),
+            false => Err(no_answer()),
+        }
+    }
+
+    /// Those of the process before this one, for the time that they have left; this one logs their end.
+    pub(in crate::daemon) async fn take_over_log_levels(
+        self: &Arc<Self>,
+        levels: Vec<RunningLevel>,
+    ) {
+        for running in levels {
+            if let Some(level) = running.level() {
+                // There are no more than there is room for, and a shard that is late has them later.
+                let _ = self.set_log_level(level, running.until, true).await;
+            }
+        }
+    }
+
+    /// Those in force, for the process that takes over.
+    pub(in crate::daemon) fn running_log_levels(&self) -> Vec<RunningLevel> {
+        self.log_level_list().running()
+    }
+
     /// Those in force.
     fn log_level_list(&self) -> MutexGuard<'_, LogLevelList> {
         let levels = self.log_levels.lock();
@@ -103,7 +138,8 @@ impl Daemon {
             return;
         };
         self.spread_log_levels().await;
-        if logs {
+        // Of two processes the one that accepts writes the line.
+        if logs && !self.retired.load(Ordering::Relaxed) {
             self.log.record(Event::LogLevelEnded {
                 selected: level.party.to_string(),
                 requests: level.requests.word(),

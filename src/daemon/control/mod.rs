@@ -7,6 +7,7 @@
 //! lists them all, `server` calls them.
 
 mod bindings;
+mod both;
 mod calls;
 mod carry_out;
 mod client;
@@ -33,6 +34,7 @@ mod reload;
 mod server;
 mod status;
 mod trace;
+mod trace_source;
 mod upgrade;
 
 pub use super::crl_timer::ForgottenCrls;
@@ -63,3 +65,4 @@ pub use trace::{ShownMessage, TraceBegun, TraceEnd, TraceLine, TraceRequest};
 pub(super) use context::{ControlContext, Sinks, SupervisorCommand};
 pub(super) use place::ControlPlace;
 pub(super) use server::ControlServer;
+pub(crate) use trace::HANDED_OVER;

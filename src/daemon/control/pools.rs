@@ -1,7 +1,7 @@
 //! `pools`: the members of each pool, how they are, and what runs with them.
 //!
 //! For the question which member is down and why. A peer of several pools stands in each of them with the same health: it
-//! is the peer that is up or down, and not its place in a pool. During an upgrade each process shows what runs with it.
+//! is the peer that is up or down, and not its place in a pool.
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
 use crate::edge::RowPage;

@@ -3,10 +3,10 @@ use super::context::ControlContext;
 use super::place::ControlPlace;
 use super::protocol::{LONGEST_REPLY, LONGEST_REQUEST, Reply, Request};
 use super::refusal::ControlRefusal;
-use super::trace::{TraceBegun, TraceEnd, TraceLine, TraceRequest};
+use super::trace::{HANDED_OVER, TraceEnd, TraceLine, TraceRequest};
+use super::trace_source::TraceSource;
 use crate::observe::Event;
 use crate::reason::{DaemonReason, Reason};
-use rustls_pki_types::UnixTime;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,7 +137,7 @@ impl ControlServer {
             Ok(room) => self.context.begin_trace(request).await.map(|it| (it, room)),
             Err(_) => Err(DaemonReason::Busy.because("as many traces run as there is room for")),
         };
-        let ((selection, mut feed), room) = match begun {
+        let ((selection, feed), room) = match begun {
             Ok(begun) => begun,
             Err(refusal) => {
                 let _ = put(stream, &TraceLine::Error(refusal)).await;
@@ -146,8 +146,11 @@ impl ControlServer {
         };
         let daemon = &self.context.daemon;
         let time = Duration::from_secs(request.for_s);
-        let until = UnixTime::now().as_secs().saturating_add(request.for_s);
-        let selected = selection.to_string();
+        // Before it is said that it has begun: from then on nothing is missed.
+        let former = self.context.trace_of_former(request).await;
+        let mut source = TraceSource::new(feed, request.shown, former);
+        let begun = self.context.trace_begun(&selection, request);
+        let (until, selected) = (begun.until, begun.selected.clone());
         daemon.log.record(Event::TraceStarted {
             selected: selected.clone(),
             until,
@@ -155,12 +158,7 @@ impl ControlServer {
             uid: user.uid(),
             pid: user.pid().and_then(|pid| u32::try_from(pid).ok()),
         });
-        let node = daemon.generation().topology().node().fqdn.to_string();
-        let first = TraceLine::Trace(TraceBegun {
-            selected: selected.clone(),
-            node,
-            until,
-        });
+        let first = TraceLine::Trace(begun);
         // From here on every end passes the last line and the event.
         let mut lines = 0;
         let mut unread = [0];
@@ -169,10 +167,10 @@ impl ControlServer {
         let mut because = "unread";
         let mut is_read = put(stream, &first).await.is_ok();
         while is_read {
-            let record = tokio::select! {
+            let line = tokio::select! {
                 biased;
                 () = self.end.cancelled() => {
-                    because = DaemonReason::Stopping.code();
+                    because = HANDED_OVER;
                     break;
                 }
                 () = &mut over => {
@@ -181,10 +179,9 @@ impl ControlServer {
                 }
                 // Nothing more is said to it: this is the end of who reads.
                 _ = stream.read(&mut unread) => break,
-                record = feed.next() => record,
+                line = source.next() => line,
             };
-            let Some(record) = record else { break };
-            let line = TraceLine::of(record, request.shown);
+            let Some(line) = line else { break };
             is_read = put(stream, &line).await.is_ok();
             lines += u64::from(is_read);
             if lines >= request.limit {
@@ -193,8 +190,8 @@ impl ControlServer {
             }
         }
         // Before the last line: what comes meanwhile is no part of it.
-        let dropped = feed.dropped();
-        drop(feed);
+        let dropped = source.dropped();
+        drop(source);
         drop(room);
         let end = TraceEnd {
             because: because.to_owned(),

@@ -3,8 +3,8 @@
 //! The one command with more than one line of reply, and apart from the others: it may last for an hour, so it holds none
 //! of their places.
 //!
-//! During an upgrade it shows what passes through the process that was asked: the clients of the one before it finish their
-//! calls there, and that one takes no more commands.
+//! During an upgrade it shows what passes through both processes: the one that was asked has the other trace as well
+//! (`trace_source`).
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
 use crate::daemon::trace::{Shown, masked};
@@ -14,6 +14,7 @@ use crate::reason::DaemonReason;
 use crate::topology::network;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::UnixTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -23,6 +24,9 @@ use std::time::{Duration, SystemTime};
 const LONGEST: Duration = Duration::from_secs(3_600);
 /// The most lines of one.
 const MOST: u64 = 1_000_000;
+
+/// How a trace ends that another process of this node goes on with.
+pub(crate) const HANDED_OVER: &str = "handed_over";
 
 /// What is traced, and how: the keys of the request. At most one of the first five.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +103,9 @@ pub struct ShownMessage {
     pub remote: SocketAddr,
     /// This node's address.
     pub local: SocketAddr,
+    /// The process that has the connection, if that is the one before the process that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
     /// The shard that owns the connection.
     pub shard: u8,
     /// How long the body was; it is in `text` only if it was asked for.
@@ -119,9 +126,10 @@ impl ShownMessage {
 }
 
 /// How a trace ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceEnd {
-    /// `time`, `limit`, or `stopping`: the daemon ends or hands over.
+    /// `time`, `limit`, or `handed_over`: another process of this node takes commands now, and whoever asks again has the
+    /// rest from that.
     pub because: String,
     /// Lines of messages and refusals.
     pub lines: u64,
@@ -170,7 +178,7 @@ impl TraceRequest {
 
 impl ControlContext {
     /// Begins a trace.
-    pub(super) async fn begin_trace(
+    pub(in crate::daemon) async fn begin_trace(
         &self,
         request: &TraceRequest,
     ) -> Result<(TraceSelection, TraceFeed), ControlRefusal> {
@@ -185,9 +193,25 @@ impl ControlContext {
     }
 }
 
+impl ControlContext {
+    /// The first line.
+    pub(in crate::daemon) fn trace_begun(
+        &self,
+        selection: &TraceSelection,
+        request: &TraceRequest,
+    ) -> TraceBegun {
+        let generation = self.daemon.generation();
+        TraceBegun {
+            selected: selection.to_string(),
+            node: generation.topology().node().fqdn.to_string(),
+            until: UnixTime::now().as_secs().saturating_add(request.for_s),
+        }
+    }
+}
+
 impl TraceLine {
     /// A record as it is shown.
-    pub(super) fn of(record: TraceRecord, shown: Shown) -> Self {
+    pub(in crate::daemon) fn of(record: TraceRecord, shown: Shown) -> Self {
         let at_us = u64::try_from(record.at.as_micros()).unwrap_or(u64::MAX);
         let message = match record.item {
             TracedItem::Message(message) => message,
@@ -208,6 +232,7 @@ impl TraceLine {
             peer: message.peer.map(String::from),
             remote: message.remote,
             local: message.local,
+            process: None,
             shard: message.shard,
             body_bytes: message.body,
             base64: (!is_text).then(|| STANDARD.encode(&bytes)),

@@ -127,9 +127,7 @@ impl Gatherer {
 async fn former_figures(former: Option<&FormerHandle>) -> FormerFigures {
     let asked = async {
         let former = former.filter(|former| former.lives())?;
-        let request = serde_json::to_value(Request::Status {}).ok()?;
-        let reply = former.ask(request).await?;
-        let Reply::Status(status) = serde_json::from_value(reply).ok()? else {
+        let Reply::Status(status) = former.carry_out(&Request::Status {}).await? else {
             return None;
         };
         Some(FormerFigures {

@@ -10,10 +10,15 @@
 //! 4. The old one (`retire`) serves who is connected, and lets clients go over `limits.handover`; what the operator asks of
 //!    the new one, and its reloads, reach the old one too. When the last client is gone it leaves its peers and ends.
 //!
-//! If the new process ends before the old one, the old one takes everything up again.
+//! Neither ever waits for the other's reading (`conversation`); who waits for its answers is kept in `inquirers`, and a trace of both
+//! has its lines from `asked_traces`. If the new process ends before the old one, the old one takes everything up again.
 
+mod answers;
+mod asked_traces;
+mod asking;
 mod conversation;
 mod former;
+mod inquirers;
 mod outcome;
 mod program;
 mod retire;
@@ -22,7 +27,7 @@ mod words;
 
 pub use outcome::Upgraded;
 
-pub(super) use former::{Former, FormerHandle, tell_failure};
+pub(super) use former::{Former, FormerHandle, FormerTrace, tell_failure};
 pub(super) use program::own_program;
 pub(super) use retire::{Retired, retire};
 pub(super) use successor::{Successor, start};

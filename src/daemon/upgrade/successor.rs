@@ -2,6 +2,7 @@
 use super::conversation::Conversation;
 use super::words::Word;
 use crate::daemon::control::{ControlPlace, ControlRefusal};
+use crate::daemon::log_level_list::RunningLevel;
 use crate::daemon::node::Daemon;
 use crate::edge::{CONTROL, CONVERSATION, Denial, HTTP, LINK};
 use crate::reason::DaemonReason;
@@ -92,7 +93,7 @@ pub(in crate::daemon) async fn start(
     };
     // The key is said and not put on the command line or in the environment, which others could read. Who has ended already
     // says so below.
-    let _ = successor.conversation.say(&hello).await;
+    let _ = successor.conversation.speaker.say(&hello).await;
     let why = match timeout(FOR_READINESS, successor.conversation.heard.recv()).await {
         Ok(Some(Word::Ready { version })) => {
             successor.version = version;
@@ -115,15 +116,20 @@ pub(in crate::daemon) async fn start(
 }
 
 impl Successor {
-    /// Tells it to accept, and whom operators have this process refuse.
+    /// Tells it to accept, and what operators have had this process do: whom to refuse, and whose requests to log.
     ///
     /// # Errors
     /// It is gone.
-    pub(in crate::daemon) async fn go(&mut self, mut denials: Vec<Denial>) -> io::Result<()> {
+    pub(in crate::daemon) async fn go(
+        &self,
+        mut denials: Vec<Denial>,
+        levels: Vec<RunningLevel>,
+    ) -> io::Result<()> {
         // Those of the topology file the new process has read.
         denials.retain(|denial| denial.until.is_some());
         let denials = Some(denials);
-        self.conversation.say(&Word::Go { denials }).await
+        let go = Word::Go { denials, levels };
+        self.conversation.speaker.say(&go).await
     }
 
     /// Ends it, if it has not ended, and tells how it did.

@@ -1,4 +1,5 @@
 //! What the two processes say to each other.
+use crate::daemon::log_level_list::RunningLevel;
 use crate::edge::Denial;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,6 +32,9 @@ pub(super) enum Word {
         /// Who is refused at an operator's word; `None`: an earlier version does not say, and the state directory has them.
         #[serde(default)]
         denials: Option<Vec<Denial>>,
+        /// Whose requests have other lines in the log for a while, at an operator's word.
+        #[serde(default)]
+        levels: Vec<RunningLevel>,
     },
     /// The new one asks what an operator has asked it.
     Ask {
@@ -39,11 +43,25 @@ pub(super) enum Word {
         /// A request of the control socket.
         request: Value,
     },
-    /// The old one answers.
+    /// The old one answers; of a trace this is the end.
     Answer {
         /// Of the question.
         number: u64,
         /// A reply of the control socket.
         reply: Value,
+    },
+    /// A line of a trace that the new one has asked for.
+    Line {
+        /// Of the question.
+        number: u64,
+        /// A line of the control socket's reply.
+        line: Value,
+        /// How many were lost so far, since they were not read in time.
+        lost: u64,
+    },
+    /// The new one wants no more lines of this trace. Said only of one that has had a line: an earlier version does not know it.
+    Enough {
+        /// Of the question.
+        number: u64,
     },
 }

@@ -13,6 +13,7 @@ use crate::sip::{HeaderName, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use smallvec::SmallVec;
+use std::net::SocketAddr;
 
 const VERSION: u8 = 1;
 /// The most entries that a sender's certificate may name; a certificate that names more speaks for the first.
@@ -34,6 +35,8 @@ pub(crate) struct HandedOver {
     pub(crate) own: PeerKey,
     /// What else its certificate names, as the other node says.
     also: OtherEntries,
+    /// Number and remote address of its connection, if that is with the other process of this node.
+    at: Option<(u64, SocketAddr)>,
 }
 
 /// Whom a handed-over request is for.
@@ -85,14 +88,33 @@ pub(crate) fn sign(
     ))
 }
 
+/// What the other process of this node is shown besides: the sender's connection, by its number in the log and its remote
+/// address. Unsigned, since nobody else can have an end of what leads there.
+pub(super) fn push_connection(text: &mut OriginText, number: u64, remote: SocketAddr) {
+    text.extend_from_slice(format!(";{number:x};{remote}").as_bytes());
+}
+
+/// Undoes [`push_connection`].
+fn connection_of(text: &[u8]) -> (&[u8], Option<(u64, SocketAddr)>) {
+    let mut parts = text.splitn(3, |b| *b == b';');
+    let signed = parts.next().unwrap_or_default();
+    let at = parts.next().zip(parts.next()).and_then(|(number, remote)| {
+        let number = std::str::from_utf8(number).ok()?;
+        let remote = std::str::from_utf8(remote.trim_ascii()).ok()?;
+        Some((u64::from_str_radix(number, 16).ok()?, remote.parse().ok()?))
+    });
+    (signed, at)
+}
+
 impl HandedOver {
-    /// Who a sibling says has sent this request, which has this token in front of its route.
+    /// Who the sibling `from` says has sent this request, which has this token in front of its route.
     ///
     /// # Errors
     /// The field is there more than once, or none of this node's keys has signed it for this node and request a moment ago.
     pub(crate) fn read(
         message: &Message<'_>,
         token: &[u8],
+        from: PeerKey,
         tokens: &TokenBox,
         unix: u64,
     ) -> Result<Self, MessageReason> {
@@ -105,7 +127,14 @@ impl HandedOver {
             node: tokens.own_node(),
             token,
         };
-        Self::open(value, message, to, tokens, unix).ok_or(MessageReason::OriginForged)
+        // Nodes know nothing of each other's connections.
+        let (value, at) = match from == PeerKey::OTHER_PROCESS {
+            true => connection_of(value),
+            false => (value, None),
+        };
+        let handed = Self::open(value, message, to, tokens, unix);
+        let handed = handed.ok_or(MessageReason::OriginForged)?;
+        Ok(Self { at, ..handed })
     }
 
     fn open(
@@ -145,6 +174,7 @@ impl HandedOver {
         Some(Self {
             own,
             also: entries.collect(),
+            at: None,
         })
     }
 
@@ -162,11 +192,41 @@ impl HandedOver {
     #[cfg(test)]
     pub(crate) fn said(own: PeerKey, also: &[PeerKey]) -> Self {
         let also = also.iter().copied().collect();
-        Self { own, also }
+        Self {
+            own,
+            also,
+            at: None,
+        }
+    }
+
+    /// Number and remote address of its connection with the other process of this node.
+    pub(crate) fn at(&self) -> Option<(u64, SocketAddr)> {
+        self.at
     }
 
     /// The sender as a leg.
     pub(crate) fn leg(&self) -> Leg {
         Leg::Peer(self.own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_connection_at_the_other_process_is_read_as_it_is_written() {
+        for remote in ["192.0.2.1:5061", "[2001:db8::1]:5061"] {
+            let mut text = OriginText::from_slice(b"c2lnbmVk");
+            push_connection(&mut text, 77, remote.parse().unwrap());
+            let read = connection_of(&text);
+            assert_eq!(
+                read,
+                (&b"c2lnbmVk"[..], Some((77, remote.parse().unwrap())))
+            );
+        }
+        for (text, signed) in [(&b"x"[..], &b"x"[..]), (b"x;", b"x"), (b"x;7;y", b"x")] {
+            assert_eq!(connection_of(text), (signed, None));
+        }
     }
 }

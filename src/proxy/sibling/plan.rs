@@ -8,6 +8,7 @@ use crate::proxy::leg::{Leg, PeerKey, TargetSet};
 use crate::proxy::same_party::{OtherEntries, other_entries};
 use crate::sip::Message;
 use smallvec::SmallVec;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// The most siblings that a request asks in one round.
@@ -26,6 +27,8 @@ pub(crate) struct SiblingPlan {
     within_node: bool,
     /// The sender's entries, the one that it is taken for first. Names and not rights: those are the sibling's to grant.
     sender: OtherEntries,
+    /// Number and remote address of its connection, which the other process of this node shows to operators.
+    at: (u64, SocketAddr),
 }
 
 impl SiblingPlan {
@@ -76,6 +79,7 @@ impl SiblingPlan {
             named: named.filter(|key| request.handed.is_none() || Some(*key) == other_process),
             within_node: request.handed.is_some(),
             sender,
+            at: (request.inbound.origin.number, request.inbound.origin.remote),
         }))
     }
 
@@ -102,13 +106,19 @@ impl SiblingPlan {
         env: &Environment,
     ) -> Option<OriginText> {
         // Both processes of a node go by its name.
-        let node = match node {
-            PeerKey::OTHER_PROCESS => env.tokens.own_node(),
-            key => key,
+        let is_own = node == PeerKey::OTHER_PROCESS;
+        let node = match is_own {
+            true => env.tokens.own_node(),
+            false => node,
         };
         let token = &self.token;
         let to = Addressee { node, token };
-        origin::sign(&env.tokens, &self.sender, message, to, env.unix())
+        let mut text = origin::sign(&env.tokens, &self.sender, message, to, env.unix())?;
+        if is_own {
+            let (number, remote) = self.at;
+            origin::push_connection(&mut text, number, remote);
+        }
+        Some(text)
     }
 
     /// The siblings in the order in which they are asked: the one that the token names, the other process of this node, then

@@ -131,17 +131,7 @@ impl Edge {
 
     /// Stops the whole process where it is, until a SIGCONT; it does nothing any more when this returns.
     pub(crate) fn stand_still(&self) {
-        self.signal("STOP");
-        let stat = format!("/proc/{}/stat", self.child.id());
-        // The state follows the name in parentheses (proc_pid_stat(5)).
-        let stopped = || {
-            let stat = std::fs::read_to_string(&stat).unwrap();
-            let (_, rest) = stat.rsplit_once(") ").unwrap();
-            rest.starts_with('T')
-        };
-        while !stopped() {
-            std::thread::yield_now();
-        }
+        stand_still(self.child.id());
     }
 
     /// SIGHUP; gives the `reload` event that comes of it.
@@ -206,6 +196,16 @@ impl Edge {
         log
     }
 
+    /// Waits for the end of the process that was started here, whatever becomes of those that it has started.
+    pub(crate) async fn main_ended(&mut self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits for the end of the process; gives the whole log.
     pub(crate) async fn exited(mut self) -> (ExitStatus, EventLog) {
         let reader = self.reader.take().unwrap();
@@ -215,6 +215,24 @@ impl Edge {
             .unwrap();
         let status = self.child.wait().unwrap();
         (status, self.log.clone())
+    }
+}
+
+/// Stops a process where it is, until a SIGCONT; it does nothing any more when this returns.
+pub(crate) fn stand_still(pid: u32) {
+    let sent = Command::new("kill")
+        .args(["-s", "STOP", &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+    let stat = format!("/proc/{pid}/stat");
+    // The state follows the name in parentheses (proc_pid_stat(5)).
+    let stopped = || {
+        let stat = std::fs::read_to_string(&stat).unwrap();
+        let (_, rest) = stat.rsplit_once(") ").unwrap();
+        rest.starts_with('T')
+    };
+    while !stopped() {
+        std::thread::yield_now();
     }
 }
 
