@@ -9,6 +9,7 @@ use super::traffic::{self, Pace, Scenario};
 use super::{Options, Outcome, home, phases};
 use sipward_lab::site::Site;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// Requests in the shorter run: tables have grown and caches have filled by then.
@@ -101,6 +102,11 @@ async fn total(options: &Options, scenario: Scenario, requests: u64) -> Outcome<
     }
     drop(clients);
     target.end()?;
+    if let Some(directory) = &options.keep {
+        fs::create_dir_all(directory)?;
+        let name = format!("{scenario:?}-{requests}.callgrind");
+        fs::copy(&counts, Path::new(directory).join(name))?;
+    }
     let text = fs::read_to_string(&counts)?;
     text.lines()
         .find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok())

@@ -8,7 +8,8 @@
 //!   and what a transaction holds,
 //! * `soak` keeps messages, calls and handshakes going by the clock for `--seconds` and shows what the daemon holds,
 //! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh);
-//!   with `--against FILE` it fails when a figure is higher than the file allows,
+//!   with `--against FILE` it fails when a figure is higher than the file allows, with `--keep DIR` the
+//!   profiles stay there for `callgrind_annotate`,
 //! * `smoke` is a short `run` and `memory` against sipward that fails on the first error: it keeps this program alive in tests.
 //!
 //! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
@@ -58,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) under: Vec<String>,
     /// The file with the figures that instructions are compared with.
     pub(crate) against: Option<String>,
+    /// Where the profiles of `instructions` stay, for `callgrind_annotate`.
+    pub(crate) keep: Option<String>,
     /// The only phase that runs; all do without it.
     pub(crate) only: Option<Phase>,
 }
@@ -155,6 +158,7 @@ impl Options {
             binary: env!("CARGO_BIN_EXE_sipward").to_owned(),
             under: Vec::new(),
             against: None,
+            keep: None,
             only: None,
         };
         let mut command = None;
@@ -180,6 +184,7 @@ impl Options {
                 "shards" => options.shards = value.parse()?,
                 "binary" => options.binary = value,
                 "against" => options.against = Some(value),
+                "keep" => options.keep = Some(value),
                 "only" => options.only = Some(Phase::named(&value)?),
                 _ => return Err(format!("unknown option --{name}").into()),
             }

@@ -16,7 +16,7 @@ use super::listing::UnderName;
 use super::node_memory::Party;
 use super::same_party;
 use super::tables::Tables;
-use super::token::TokenKeys;
+use super::token_keys::TokenKeys;
 use crate::reason::{ConnectionReason, HealthReason, MessageReason, Reason};
 use crate::topology::{DnsName, PeerKind, PeerRef};
 use std::net::SocketAddr;

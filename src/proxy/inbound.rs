@@ -257,15 +257,18 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
     /// RFC's fields who sent it, so that nobody cancels another's request. A branch without the
     /// cookie (RFC 2543) is replaced by the fields that identified a transaction then.
     fn transaction_key(&self, side: u64, env: &Environment) -> u128 {
-        // Gathered first: the hash takes one long text at less cost than many short ones.
-        let mut text: SmallVec<[u8; 256]> = SmallVec::new();
+        // Gathered first: the hash takes one long text at less cost than many short ones. Bytes that are there in every
+        // request come before the others.
+        let mut text = Vec::with_capacity(256);
+        text.extend_from_slice(&side.to_be_bytes());
+        text.push(u8::from(self.via.host.ip().is_some()));
+        text.extend_from_slice(&self.via.port.unwrap_or(0).to_be_bytes());
         {
+            // Each field with its length before it, so that no two requests write the same bytes.
             let mut field = |bytes: &[u8]| {
                 text.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
                 text.extend_from_slice(bytes);
             };
-            // Each field with its length before it, so that no two requests write the same bytes.
-            field(&side.to_be_bytes());
             match self.method {
                 Method::Invite | Method::Ack | Method::Cancel => field(b"INVITE"),
                 Method::Bye
@@ -283,14 +286,12 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             }
             // Names in lower case and addresses in one form, as RFC 3261 §17.2.3 compares sent-by.
             let mut buffer = [0; 253];
-            field(&[u8::from(self.via.host.ip().is_some())]);
             match (self.via.host.lower(&mut buffer), self.via.host.ip()) {
                 (Some(name), _) => field(name.as_bytes()),
                 (None, Some(IpAddr::V4(address))) => field(&address.octets()),
                 (None, Some(IpAddr::V6(address))) => field(&address.octets()),
                 (None, None) => field(self.via.sent_by),
             }
-            field(&self.via.port.unwrap_or(0).to_be_bytes());
             if self.via.has_cookie() {
                 field(self.via.branch.unwrap_or_default());
             } else {

@@ -25,7 +25,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `leg`, `link_id`, `branch`, `host_hash`, `token`, `token_fields` | what a request comes from and goes to, and what names it on the wire |
+//! | `leg`, `link_id`, `branch`, `host_hash`, `token`, `token_fields`, `token_keys` | what a request comes from and goes to, and what names it on the wire |
 //! | `interface` | what goes into a core and comes out of it |
 //! | `health`, `listing`, `meaning`, `routing`, `tables` | peers, names and domains of one generation, for all shards |
 //! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `fast_map`, `environment` | what a shard has besides its requests |
@@ -115,6 +115,7 @@ mod tests;
 mod timeouts;
 mod token;
 mod token_fields;
+mod token_keys;
 mod transaction;
 mod wheel;
 
@@ -138,5 +139,5 @@ pub use process::{Envelope, VouchedSender};
 pub use refused_credentials::RefusedCredentials;
 pub(crate) use source_key::{NetKey, SourceKey};
 pub use tables::Tables;
-pub use token::TokenKeys;
 pub(crate) use token::has_token_form;
+pub use token_keys::TokenKeys;

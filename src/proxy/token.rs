@@ -12,23 +12,19 @@
 //! dialog are shown two values with a MAC each: the one that the client has is shown to nobody else,
 //! and cannot be computed from the other.
 //!
-//! The MAC is AES-CMAC (RFC 4493): it needs no nonce, and a token is some blocks of AES, which
-//! processors do by themselves, a fifth of what an HMAC with SHA-256 costs.
-use super::binding::{BindingId, BindingKey, BindingName};
-use super::hiding::HidingKey;
+//! What signs is in [`token_keys`](super::token_keys).
+use super::binding::{BindingId, BindingName};
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
-use super::log_key::LogKey;
 use super::token_fields::{Fields, Raw, TokenFault, dead, push_connected, push_leg};
+use super::token_keys::{MAC, Mac, TokenKeys};
 
 use crate::sip::plain_user;
-use aws_lc_rs::{cmac, hmac};
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use smallvec::SmallVec;
 
-/// Bytes of a MAC: a block of AES.
-const MAC: usize = 16;
 /// The longest token before encoding: version and kind, key id, node, run, two legs, To hash, MAC.
 const LONGEST: usize = 1 + 1 + 4 + 4 + 9 + 9 + 4 + MAC;
 /// A dialog's token as all may see it, and as only the client has it to which the dialog belongs.
@@ -94,55 +90,6 @@ pub(crate) enum TokenSide {
     Own,
 }
 
-/// One key: what it signs has its number.
-struct TokenKey {
-    id: u8,
-    mac: cmac::Key,
-    binding: BindingKey,
-    /// For what siblings tell each other.
-    origin: hmac::Key,
-}
-
-/// The keys that sign tokens: the first signs, all verify.
-pub struct TokenKeys {
-    keys: Vec<TokenKey>,
-    /// What hides the topology, derived from the same keys: the first seals, all open.
-    pub(super) hiding: Vec<HidingKey>,
-    /// What hashes users in the log, derived from the first.
-    pub(super) log: LogKey,
-}
-
-impl TokenKeys {
-    /// From the topology's key file, or from `random` when there is none.
-    pub fn new(configured: &[(u8, [u8; 32])], random: [u8; 32]) -> Self {
-        let make = |(id, key): &(u8, [u8; 32])| {
-            Some(TokenKey {
-                id: *id,
-                mac: cmac::Key::new(cmac::AES_256, derived(key, b"sipward token").as_ref()).ok()?,
-                binding: BindingKey::derive(key),
-                origin: hmac::Key::new(hmac::HMAC_SHA256, derived(key, b"sipward origin").as_ref()),
-            })
-        };
-        let random = [(0, random)];
-        let keys = if configured.is_empty() {
-            &random
-        } else {
-            configured
-        };
-        Self {
-            keys: keys.iter().filter_map(make).collect(),
-            hiding: keys
-                .iter()
-                .filter_map(|(id, key)| HidingKey::derive(*id, key))
-                .collect(),
-            log: keys
-                .first()
-                .map(|(_, key)| LogKey::derive(key))
-                .unwrap_or_default(),
-        }
-    }
-}
-
 /// Makes and checks the tokens of one node.
 pub(crate) struct TokenBox {
     keys: std::sync::Arc<TokenKeys>,
@@ -177,12 +124,12 @@ impl TokenBox {
 
     /// The numbers of a binding, one for each key; the first is for tokens that are made now.
     pub(crate) fn binding_ids(&self, name: &BindingName) -> SmallVec<[BindingId; 1]> {
-        self.keys.keys.iter().map(|k| k.binding.id(name)).collect()
+        self.keys.all().map(|k| k.binding.id(name)).collect()
     }
 
     /// How many numbers a binding has.
     pub(crate) fn binding_numbers(&self) -> usize {
-        self.keys.keys.len().max(1)
+        self.keys.all().len().max(1)
     }
 
     /// A Record-Route token; it serves only messages with this Call-ID.
@@ -201,10 +148,14 @@ impl TokenBox {
     ) -> (TokenText, TokenText) {
         let far = self.dialog_raw(FAR, legs, to_host);
         let mut own = far.clone();
+        let Some(key) = self.keys.signing() else {
+            return (TokenText::new(), TokenText::new());
+        };
+        let mac = key.mac([&far, &self.site, call_id]);
         if let Some(kind) = own.first_mut() {
             *kind = OWN;
         }
-        (self.seal(far, call_id), self.seal(own, call_id))
+        (with_mac(far, &mac), with_mac(own, &key.own(mac)))
     }
 
     /// As [`Self::dialog`], of a dialog between servers, with the connection of the one that is a
@@ -308,20 +259,29 @@ impl TokenBox {
         let split = raw.len().checked_sub(MAC).ok_or(TokenFault::Forged)?;
         let (signed, shown) = raw.split_at_checked(split).ok_or(TokenFault::Forged)?;
         let bound: &[u8] = if kind == BINDING { b"" } else { call_id };
-        let input = self.mac_input(signed, bound);
-        let id = signed.get(1).copied();
-        let mut keys = self.keys.keys.iter().filter(|key| Some(key.id) == id);
-        if keys.any(|key| cmac::verify(&key.mac, &input, shown).is_ok()) {
-            return Ok(Raw::from_slice(signed));
+        let mut input = Raw::from_slice(signed);
+        if let (OWN, Some(first)) = (kind, input.first_mut()) {
+            // The MAC of this value is made from that of the other.
+            *first = FAR;
         }
-        Err(TokenFault::Forged)
+        let id = signed.get(1).copied();
+        let mut keys = self.keys.all().filter(|key| Some(key.id) == id);
+        let is_genuine = keys.any(|key| {
+            let mac = key.mac([&input, &self.site, bound]);
+            let mac = if kind == OWN { key.own(mac) } else { mac };
+            constant_time::verify_slices_are_equal(&mac, shown).is_ok()
+        });
+        match is_genuine {
+            true => Ok(Raw::from_slice(signed)),
+            false => Err(TokenFault::Forged),
+        }
     }
 
     /// How each token begins: its kind, the key that will sign it, and the node that makes it.
     fn head(&self, kind: u8) -> Raw {
         let mut raw = Raw::new();
         raw.push(kind);
-        raw.push(self.keys.keys.first().map_or(0, |key| key.id));
+        raw.push(self.signing_key().unwrap_or(0));
         raw.extend_from_slice(&self.node.node().to_be_bytes());
         raw
     }
@@ -343,7 +303,7 @@ impl TokenBox {
 
     /// The number of the key that signs.
     pub(crate) fn signing_key(&self) -> Option<u8> {
-        self.keys.keys.first().map(|key| key.id)
+        self.keys.signing().map(|key| key.id)
     }
 
     /// The MACs of what siblings tell each other, over these parts and the name that all nodes share: of each key, the one
@@ -355,33 +315,29 @@ impl TokenBox {
             input.extend_from_slice(part);
         }
         input.extend_from_slice(&self.site);
-        let keys = self.keys.keys.iter();
+        let keys = self.keys.all();
         keys.map(move |key| hmac::sign(&key.origin, &input))
     }
 
-    /// Signs and encodes what was written, in the URL alphabet of base64, which needs no escape in a
-    /// user part.
-    fn seal(&self, mut raw: Raw, bound: &[u8]) -> TokenText {
+    /// Signs and encodes what was written: the token's bytes, this node's name and (dialogs) the Call-ID. The first byte
+    /// says how long the token is, and the name's length stands before it, so that no two inputs run together to the same
+    /// bytes.
+    fn seal(&self, raw: Raw, bound: &[u8]) -> TokenText {
         // There is always a key: a random one if none is configured.
-        let key = self.keys.keys.first();
-        let mac = key.and_then(|key| cmac::sign(&key.mac, &self.mac_input(&raw, bound)).ok());
-        let Some(mac) = mac else {
-            return TokenText::new();
-        };
-        raw.extend_from_slice(mac.as_ref());
-        encode(&raw)
-    }
-
-    /// What a MAC covers: the token's bytes, this node's name and (dialogs) the Call-ID. The first
-    /// byte says how long the token is, and the name's length stands before it, so that no two inputs
-    /// run together to the same bytes.
-    fn mac_input(&self, signed: &[u8], bound: &[u8]) -> SmallVec<[u8; 256]> {
-        let mut input = SmallVec::new();
-        for part in [signed, &self.site, bound] {
-            input.extend_from_slice(part);
+        match self.keys.signing() {
+            Some(key) => {
+                let mac = key.mac([&raw, &self.site, bound]);
+                with_mac(raw, &mac)
+            }
+            None => TokenText::new(),
         }
-        input
     }
+}
+
+/// A token with its MAC, in the URL alphabet of base64, which needs no escape in a user part.
+fn with_mac(mut raw: Raw, mac: &Mac) -> TokenText {
+    raw.extend_from_slice(mac);
+    encode(&raw)
 }
 
 /// Whether a user part has the form of a token, genuine or not.
@@ -399,12 +355,6 @@ pub(crate) fn has_token_form(user: &[u8]) -> bool {
     let length = URL_SAFE_NO_PAD.decode_slice(user, &mut buffer);
     let kind = buffer.first().copied().unwrap_or_default();
     length.is_ok_and(|length| LENGTHS.contains(&(kind, length)))
-}
-
-/// A key of its own for each purpose, so that what was made for one is worth nothing for another.
-fn derived(key: &[u8; 32], purpose: &[u8]) -> hmac::Tag {
-    let root = hmac::Key::new(hmac::HMAC_SHA256, key);
-    hmac::sign(&root, purpose)
 }
 
 /// Base64 of the URL alphabet.

@@ -30,6 +30,12 @@ impl<'a> Host<'a> {
             let length = memchr::memchr(b']', inner)?;
             return Some((Self::V6(v6(cut(inner, 0, length))?), length + 2));
         }
+        // Nearly every Via and Contact of a phone has an IPv4 address, and nothing that begins so reads as one by accident.
+        if text.first().is_some_and(u8::is_ascii_digit)
+            && let Some((address, length)) = v4(text)
+        {
+            return Some((Self::V4(address), length));
+        }
         let length = grammar::span(text, grammar::NAME);
         // With the dots, as written: comparisons take the trailing one off.
         let name = cut(text, 0, length);
@@ -48,13 +54,8 @@ impl<'a> Host<'a> {
         if before == b'.' {
             return None;
         }
-        let host = if is_number {
-            // A top label is no number (RFC 3261 §25.1), so this is an IPv4 address or nothing.
-            Self::V4(v4(name)?)
-        } else {
-            Self::Name(name)
-        };
-        Some((host, length))
+        // A top label is no number (RFC 3261 §25.1), so this would be an IPv4 address, and is none.
+        (!is_number).then_some((Self::Name(name), length))
     }
 
     /// Whether this is that name (passed in lower case without trailing dot).
@@ -102,27 +103,31 @@ impl<'a> Host<'a> {
     }
 }
 
-/// An IPv4 address: four numbers without zeros in front, which some parsers read as octal.
-fn v4(text: &[u8]) -> Option<Ipv4Addr> {
-    // In one walk: nearly every Via and Contact of a phone has one.
+/// The IPv4 address that the text begins with, and its length: four numbers without zeros in front, which some parsers read
+/// as octal, and behind them nothing that a name could go on with.
+fn v4(text: &[u8]) -> Option<(Ipv4Addr, usize)> {
     let (mut address, mut dots) = (0_u32, 0);
     let (mut number, mut digits) = (0_u32, 0);
+    let mut length = 0;
     for &b in text {
-        if b == b'.' && digits > 0 {
-            (address, number) = (address << 8 | number, 0);
-            (dots, digits) = (dots + 1, 0);
-        } else if b.is_ascii_digit() && (digits == 0 || number > 0) {
+        if b.is_ascii_digit() && (digits == 0 || number > 0) {
             number = 10 * number + u32::from(b - b'0');
             digits += 1;
-        } else {
+        } else if b == b'.' && digits > 0 {
+            (address, number) = (address << 8 | number, 0);
+            (dots, digits) = (dots + 1, 0);
+        } else if grammar::is(b, grammar::NAME) {
             return None;
+        } else {
+            break;
         }
         if number > 255 || dots > 3 {
             return None;
         }
+        length += 1;
     }
     // The last number has no dot behind it.
-    (dots == 3 && digits > 0).then(|| Ipv4Addr::from(address << 8 | number))
+    (dots == 3 && digits > 0).then(|| (Ipv4Addr::from(address << 8 | number), length))
 }
 
 /// An IPv6 address; the `:::` before an embedded IPv4 address that RFC 3261's grammar led to is taken as `::`.

@@ -66,6 +66,42 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// Reads one as nearly all are written: a token, or a token and a value, without white space or quotes. `None` decides
+    /// nothing, and nothing has moved: the slow way reads it.
+    #[inline]
+    fn quick_step(&mut self) -> Option<Param<'a>> {
+        let start = self.cursor.at;
+        let [b';', inner @ ..] = self.cursor.rest() else {
+            return None;
+        };
+        let length = inner.iter().position(|&b| !grammar::is(b, grammar::TOKEN));
+        let length = length.unwrap_or(inner.len());
+        let name_end = start + 1 + length;
+        let (value, end) = match inner.get(length) {
+            None | Some(b';') => (None, name_end),
+            Some(b'=') => {
+                let rest = cut(inner, length + 1, inner.len());
+                let value = cut(rest, 0, grammar::span(rest, grammar::VALUE));
+                if value.is_empty() || !matches!(rest.get(value.len()), None | Some(b';')) {
+                    return None;
+                }
+                (Some(value), name_end + 1 + value.len())
+            }
+            Some(_) => return None,
+        };
+        if length == 0 {
+            return None;
+        }
+        self.cursor.at = end;
+        Some(Param {
+            name: cut(inner, 0, length),
+            value,
+            start,
+            name_end,
+            end,
+        })
+    }
+
     /// Reads one parameter: `;`, name, and perhaps `=` and a value, with white space between any two (RFC 3261 §25.1,
     /// `SEMI`, `EQUAL`).
     fn step(&mut self) -> Result<Param<'a>, usize> {
@@ -132,6 +168,9 @@ impl<'a> Iterator for Params<'a> {
         // After a fault nothing is certain: a walk that went on would guess where the next parameter begins.
         if self.broken {
             return None;
+        }
+        if let Some(param) = self.quick_step() {
+            return Some(Ok(param));
         }
         loop {
             self.cursor.skip_lws();

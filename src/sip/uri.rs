@@ -92,15 +92,25 @@ impl<'a> Uri<'a> {
             }
         };
         let place = cut(rest, after_user, rest.len());
-        if let Some(second) = memchr::memchr(b'@', place) {
-            // `@` is legal nowhere but once: what is host to one parser would be user to another.
-            return Err((after_user + second, Rule::BadUser));
-        }
-        let bad_host = (after_user, Rule::BadHost);
-        let (host, length) = Host::begin(place).ok_or(bad_host)?;
+        // `@` is legal nowhere but once: what is host to one parser would be user to another.
+        let second = |from: usize| {
+            let at = memchr::memchr(b'@', cut(place, from, place.len()))?;
+            Some((after_user + from + at, Rule::BadUser))
+        };
+        let Some((host, length)) = Host::begin(place) else {
+            return Err(second(0).unwrap_or((after_user, Rule::BadHost)));
+        };
         self.host = host;
         let mut at = after_user + length;
         let mut tail = cut(place, length, place.len());
+        if tail.is_empty() {
+            return Ok(());
+        }
+        // No host has one of these. Nearly no URI has any of them behind its host, and one look finds that out.
+        let is_plain = memchr::memchr3(b'@', b'?', b'%', tail).is_none();
+        if !is_plain && let Some(fault) = second(length) {
+            return Err(fault);
+        }
         if let [b':', digits @ ..] = tail {
             let end = digits
                 .iter()
@@ -114,14 +124,15 @@ impl<'a> Uri<'a> {
             return Ok(());
         }
         // Headers begin at the first `?`. In parameters it would have to be escaped.
-        let question = memchr::memchr(b'?', tail).unwrap_or(tail.len());
+        let question = (!is_plain).then(|| memchr::memchr(b'?', tail)).flatten();
+        let question = question.unwrap_or(tail.len());
         self.params = cut(tail, 0, question);
         self.headers = cut(tail, question + 1, tail.len());
         if !matches!(self.params.first(), None | Some(b';')) {
             return Err((at, Rule::BadHost));
         }
         // Nearly no URI has an escape there, and plain names are compared at less cost.
-        let has_escapes = memchr::memchr(b'%', self.params).is_some();
+        let has_escapes = !is_plain && memchr::memchr(b'%', self.params).is_some();
         if has_escapes {
             check_escapes(self.params).map_err(|e| (at + e, Rule::BadEscape))?;
         }
@@ -146,6 +157,16 @@ impl<'a> Uri<'a> {
 
     /// Whether two parameters have this name, escaped or not: one parser would take the first, another the last.
     fn has_twice(&self, name: &[u8], has_escapes: bool) -> bool {
+        // Most parameters are `;lr`, too short for two of this name, or `;transport=tls`, without its first letter.
+        let is_long = self.params.len() > 2 * name.len();
+        let [first, ..] = *name else {
+            return false;
+        };
+        let letters = (first, first.to_ascii_uppercase());
+        let may_be = is_long && memchr::memchr2(letters.0, letters.1, self.params).is_some();
+        if !may_be && !has_escapes {
+            return false;
+        }
         let is_it = |found: &[u8]| match has_escapes {
             true => same_name(found, name),
             false => found.eq_ignore_ascii_case(name),
