@@ -105,6 +105,8 @@ impl<'a> Host<'a> {
 
 /// The IPv4 address that the text begins with, and its length: four numbers without zeros in front, which some parsers read
 /// as octal, and behind them nothing that a name could go on with.
+///
+/// In one walk: where the address ends is found on the way.
 fn v4(text: &[u8]) -> Option<(Ipv4Addr, usize)> {
     let (mut address, mut dots) = (0_u32, 0);
     let (mut number, mut digits) = (0_u32, 0);
@@ -117,6 +119,7 @@ fn v4(text: &[u8]) -> Option<(Ipv4Addr, usize)> {
             (address, number) = (address << 8 | number, 0);
             (dots, digits) = (dots + 1, 0);
         } else if grammar::is(b, grammar::NAME) {
+            // A name that begins with digits, or what only looks like an address: the walk over labels tells which.
             return None;
         } else {
             break;

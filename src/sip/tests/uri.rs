@@ -29,6 +29,21 @@ fn a_parameter_name_in_disguise_is_found() {
 }
 
 #[test]
+fn what_begins_as_an_address_and_goes_on_as_a_name_is_a_name() {
+    for name in [
+        "192.0.2.1.example.test",
+        "192.0.2.1-a",
+        "1a.test",
+        "300.0.0.1.test",
+    ] {
+        let uri = format!("sip:{name}:5061;lr");
+        let uri = parse(&uri).unwrap();
+        assert!(uri.host.is_name(name), "{name}");
+        assert_eq!((uri.port, uri.params), (Some(5061), &b";lr"[..]));
+    }
+}
+
+#[test]
 fn hosts_are_names_or_literals_and_nothing_between() {
     assert!(matches!(parse("sip:192.0.2.1").unwrap().host, Host::V4(_)));
     let v6: Ipv6Addr = "2001:db8::10:5070".parse().unwrap();
@@ -45,6 +60,13 @@ fn hosts_are_names_or_literals_and_nothing_between() {
         ("sip:a@", "bad_host"),
         ("sip:a@;lr", "bad_host"),
         ("sip:a@b@c", "bad_user"),
+        ("sip:a@192.0.2.1@c", "bad_user"),
+        ("sip:a@b:5060@c", "bad_user"),
+        ("sip:a@b;x?y@c", "bad_user"),
+        ("sip:a@.b@c", "bad_user"),
+        ("sip:192.0.2.1.2", "bad_host"),
+        ("sip:192.0.2.01", "bad_host"),
+        ("sip:192.0..2.1", "bad_host"),
         ("sip:a@b;x=y@c", "bad_user"),
         ("sip:2001:db8::10", "bad_host"),
         ("sip:a@b::1", "bad_port"),
