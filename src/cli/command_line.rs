@@ -6,7 +6,7 @@ use super::manual;
 use super::output::in_one;
 use super::{
     Exit, bindings, calls, check, connections, crls, deny, drain, explain, init, kick, ladder_log,
-    limits, log_level, plan, pools, probe, refusals, reload, run, status, trace, upgrade,
+    limits, log_level, plan, pools, probe, refusals, reload, run, status, top, trace, upgrade,
 };
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -39,6 +39,8 @@ enum Command {
     Pools(pools::PoolsCommand),
     /// List each bound of the running daemon, how much of it is taken, and how often it bit
     Limits(limits::LimitsCommand),
+    /// Watch the running daemon: connections, peers, rates, latency and refusals, live
+    Top(top::TopCommand),
     /// Give the requests of one peer or client other lines in the log for a while
     LogLevel(log_level::LogLevelCommand),
     /// Show messages of the running daemon while they pass: of one call, user, client, peer or connection, or all
@@ -101,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Calls(calls) => in_one(|out| calls.run(out)),
         Command::Pools(pools) => in_one(|out| pools.run(out)),
         Command::Limits(limits) => in_one(|out| limits.run(out)),
+        // The view goes to the terminal by itself.
+        Command::Top(top) => in_one(|out| top.run(out)),
         Command::LogLevel(level) => in_one(|out| level.run(out)),
         // Each message is shown when it passes.
         Command::Trace(trace) => trace.run(&mut std::io::stdout().lock()),

@@ -41,6 +41,7 @@ mod table;
 pub mod target;
 #[cfg(test)]
 mod tests;
+pub mod top;
 pub mod trace;
 pub mod upgrade;
 

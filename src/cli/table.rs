@@ -126,7 +126,7 @@ fn write_line<'a>(
 }
 
 /// The text, or as much of it as fits with a mark that it was cut.
-fn cut(cell: &str, width: usize) -> String {
+pub(super) fn cut(cell: &str, width: usize) -> String {
     if cell.width() <= width {
         return cell.to_owned();
     }

@@ -1,6 +1,7 @@
 //! How many requests came and went and how long they took: arrays of one shard, which only it adds to and anybody reads.
 use crate::sip::Method;
 use crate::topology::PeerKind;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -160,25 +161,25 @@ pub struct RequestTotals {
 }
 
 /// How often something happened that has a direction: who asked, and who was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCount {
     /// As in `client_to_home`.
     pub direction: String,
     /// The method, or `other`.
-    pub method: &'static str,
+    pub method: String,
     /// The class of the final status: `2xx`, or `none`.
-    pub class: &'static str,
+    pub class: String,
     /// How often.
     pub count: u64,
 }
 
 /// How long requests took, of one direction and kind.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RequestTimes {
     /// As in `client_to_home`.
     pub direction: String,
     /// `invite` or `non_invite`.
-    pub kind: &'static str,
+    pub kind: String,
     /// The upper ends of the buckets, in seconds, each with the number of requests that took no longer.
     pub buckets: Vec<(f64, u64)>,
     /// All of them.
@@ -207,8 +208,8 @@ impl RequestTotals {
             let (rest, class) = (at / CLASSES.len(), at % CLASSES.len());
             RequestCount {
                 direction: direction(rest / METHODS),
-                method: Method::KNOWN.get(rest % METHODS).unwrap_or(&"other"),
-                class: CLASSES.get(class).unwrap_or(&"none"),
+                method: word(Method::KNOWN, rest % METHODS, "other"),
+                class: word(&CLASSES, class, "none"),
                 count: *count,
             }
         });
@@ -229,7 +230,7 @@ impl RequestTotals {
             });
             let times = RequestTimes {
                 direction: direction(at / KINDS.len()),
-                kind: KINDS.get(at % KINDS.len()).unwrap_or(&"non_invite"),
+                kind: word(&KINDS, at % KINDS.len(), "non_invite"),
                 buckets: buckets.collect(),
                 count,
                 sum: *nanos as f64 / 1e9,
@@ -238,6 +239,38 @@ impl RequestTotals {
         });
         times.collect()
     }
+}
+
+impl RequestCount {
+    /// Whether both count the same kind of request.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.direction, &self.method, &self.class)
+            == (&other.direction, &other.method, &other.class)
+    }
+}
+
+impl RequestTimes {
+    /// Whether both are about the same kind of request.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.direction, &self.kind) == (&other.direction, &other.kind)
+    }
+
+    /// Adds what another process of this node has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+        // Of another version there may be other buckets: what does not fit is left out.
+        for ((end, own), (other_end, other)) in self.buckets.iter_mut().zip(&other.buckets) {
+            if end == other_end {
+                *own += other;
+            }
+        }
+    }
+}
+
+/// A word of a list, by its place.
+fn word(words: &[&str], at: usize, otherwise: &str) -> String {
+    words.get(at).copied().unwrap_or(otherwise).to_owned()
 }
 
 /// As the label has it.
@@ -271,7 +304,7 @@ mod tests {
         let counts = RequestTotals::of(&tallies).counts();
         let shown: Vec<_> = counts
             .iter()
-            .map(|it| (it.method, it.class, it.count))
+            .map(|it| (it.method.as_str(), it.class.as_str(), it.count))
             .collect();
         assert_eq!(
             shown,

@@ -242,7 +242,9 @@ fn words(line: &str) -> Option<Vec<String>> {
 }
 
 /// What would take the daemon away, wait for messages or read a log: tests of their own run these.
-const ELSEWHERE: &[&str] = &["run", "upgrade", "drain", "demo", "init", "trace", "ladder"];
+const ELSEWHERE: &[&str] = &[
+    "run", "upgrade", "drain", "demo", "init", "trace", "ladder", "top",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_in_the_docs_runs() {

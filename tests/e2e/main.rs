@@ -110,6 +110,8 @@ mod tenants;
 #[cfg(test)]
 mod three_nodes;
 #[cfg(test)]
+mod top;
+#[cfg(test)]
 mod torture;
 #[cfg(test)]
 mod traces;

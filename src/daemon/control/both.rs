@@ -55,6 +55,7 @@ fn add_loads(own: &mut [ListedPool], other: &[ListedPool]) {
 pub(super) fn concerns_both(request: &Request, is_done: bool) -> bool {
     match request {
         Request::Status {}
+        | Request::Figures { .. }
         | Request::Connections { .. }
         | Request::Bindings { .. }
         | Request::Calls { .. }
@@ -91,6 +92,7 @@ pub(super) fn joined(
         | Request::Bindings { limit, .. }
         | Request::Calls { limit, .. } => *limit,
         Request::Status {}
+        | Request::Figures { .. }
         | Request::Reload {}
         | Request::Drain {}
         | Request::DrainClients { .. }
@@ -115,6 +117,10 @@ pub(super) fn joined(
         (Ok(Reply::Status(mut own)), Reply::Status(other)) => {
             own.former = Some(other);
             Ok(Reply::Status(own))
+        }
+        (Ok(Reply::Figures(mut own)), Reply::Figures(other)) => {
+            own.add(*other);
+            Ok(Reply::Figures(own))
         }
         (Ok(Reply::Kick(mut own)), Reply::Kick(other)) => {
             own.connections += other.connections;

@@ -97,6 +97,7 @@ impl ControlContext {
             Request::Calls { limit, after } => Reply::Calls(self.calls(*limit, *after).await?),
             Request::Pools { limit, after } => Reply::Pools(self.pools(*limit, after).await?),
             Request::Limits {} => Reply::Limits(self.limits().await?),
+            Request::Figures { limit } => Reply::Figures(self.figures(*limit).await?),
             // Only the socket can write more than one line, and does so before it comes here.
             Request::Trace(_) => {
                 return Err(DaemonReason::MalformedCommand.because("a trace is no reply"));

@@ -130,7 +130,7 @@ fn listed(
 }
 
 /// For an operator it is up as soon as it is back.
-fn word(fitness: Fitness) -> &'static str {
+pub(super) fn word(fitness: Fitness) -> &'static str {
     match fitness {
         Fitness::Up | Fitness::Returning => "up",
         Fitness::Down => "down",

@@ -4,6 +4,7 @@ use super::crls::CrlSeries;
 use super::deny::Denied;
 use super::drain::{Draining, DrainingClients};
 use super::explain::ExplainedDecision;
+use super::figures::DaemonFigures;
 use super::inventory::Inventory;
 use super::kick::Kicked;
 use super::limits::ListedLimit;
@@ -101,6 +102,12 @@ pub enum Request {
     },
     /// Each bound, its use, and how often it bit.
     Limits {},
+    /// Counters and gauges, two readings of which make rates.
+    Figures {
+        /// At most so many peers.
+        #[serde(default = "usual_rows")]
+        limit: usize,
+    },
     /// Give one party's requests other lines for a while.
     LogLevel {
         /// A word of `[log] requests`.
@@ -179,6 +186,7 @@ impl Request {
             Self::Calls { .. } => "calls",
             Self::Pools { .. } => "pools",
             Self::Limits {} => "limits",
+            Self::Figures { .. } => "figures",
             Self::Trace(_) => "trace",
             Self::LogLevel { .. } => "log_level",
             Self::Refusals {} => "refusals",
@@ -199,7 +207,7 @@ impl Request {
         match self {
             Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
             Self::Connections { .. } | Self::Bindings { .. } | Self::Denials {} => false,
-            Self::Calls { .. } | Self::Refusals {} => false,
+            Self::Calls { .. } | Self::Refusals {} | Self::Figures { .. } => false,
             // It has events of its own.
             Self::Pools { .. } | Self::Limits {} | Self::Trace(_) => false,
             Self::Reload {}
@@ -240,6 +248,8 @@ pub enum Reply {
     Pools(RowPage<ListedPool>),
     /// To `limits`.
     Limits(Vec<ListedLimit>),
+    /// To `figures`.
+    Figures(Box<DaemonFigures>),
     /// To `log_level`.
     LogLevel(LogLevelSet),
     /// To `refusals`.

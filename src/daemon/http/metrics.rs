@@ -136,7 +136,7 @@ fn peers(snapshot: &Snapshot, out: &mut Exposition) {
 fn requests(snapshot: &Snapshot, out: &mut Exposition) {
     let mut requests = out.family(&names::REQUESTS);
     for of in snapshot.requests.counts() {
-        requests.add(&[of.method, &of.direction, of.class], of.count);
+        requests.add(&[&of.method, &of.direction, &of.class], of.count);
     }
     let refused = &[(EventKind::RequestRefused, None)];
     // As with handshakes: the first one must be seen.
@@ -148,7 +148,7 @@ fn requests(snapshot: &Snapshot, out: &mut Exposition) {
     events(snapshot, out, &names::MESSAGES_DROPPED, dropped, |_| false);
     let mut durations = out.family(&names::REQUEST_DURATION);
     for of in snapshot.requests.times() {
-        let labels = [of.direction.as_str(), of.kind];
+        let labels = [of.direction.as_str(), &of.kind];
         durations.histogram(&labels, &of.buckets, of.count, of.sum);
     }
     let shards = &snapshot.shards;
