@@ -92,6 +92,8 @@ impl Core {
                 self.env.taken.note(id, PeerKey(by), now);
                 self.env.directory.stop_waiting(id, asker);
             }
+            BindingMessage::SiblingFound(key) => self.found_elsewhere(PeerKey(key), now, out),
+            BindingMessage::SiblingLost(key) => self.sibling_lost(PeerKey(key), now, out),
             BindingMessage::Over { link, peer, bytes } => {
                 self.send_over(link, PeerKey(peer), &bytes, out);
             }

@@ -173,9 +173,12 @@ impl Core {
         if let Some(peer) = self.env.links.peer(key)
             && peer.kind == PeerKind::Sibling
         {
-            peer.health.note_found(self.env.shard, now);
+            let is_back = peer.health.note_found(self.env.shard, is_first, now);
             if is_first {
                 self.ask_sibling(key, now, out);
+            }
+            if is_back {
+                self.tell_others(&BindingMessage::SiblingFound(key.0), out);
             }
         }
         self.pings.on_link_up(key, &self.env, out);
@@ -190,6 +193,35 @@ impl Core {
                 let next = context.ask_out_of_turn(key);
                 self.carry_out(slot, next, now, out);
             }
+        }
+    }
+
+    /// A sibling has come up in another shard. What waits here asks it over a connection that this shard makes for that.
+    pub(super) fn found_elsewhere(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
+        // Its own has asked it already.
+        if self.env.links.any_link(key).is_none() {
+            self.ask_sibling(key, now, out);
+        }
+    }
+
+    /// No shard is connected to a sibling any more: what it was handed goes to the next one.
+    pub(super) fn sibling_lost(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
+        let lost = self
+            .contexts
+            .all()
+            .filter(|context| context.was_handed_to(key));
+        for slot in lost.map(|context| context.slot).collect::<Vec<_>>() {
+            if let Some(context) = self.contexts.get_mut(slot) {
+                let next = context.leave_lost_sibling(now, &self.env);
+                self.carry_out(slot, next, now, out);
+            }
+        }
+    }
+
+    fn tell_others(&mut self, message: &BindingMessage, out: &mut Actions) {
+        let own = self.env.shard;
+        for shard in (0..self.env.shards).filter(|shard| *shard != own) {
+            self.env.tell(shard, message.clone(), out);
         }
     }
 
@@ -380,13 +412,15 @@ impl Core {
         let Some(gone) = self.env.links.gone(link) else {
             return;
         };
+        let mut lost = None;
         if let Leg::Peer(key) = gone.leg {
             self.pings.on_link_lost(key, Some(link), now, out);
             // Its clients may come here.
             if let Some(health) = of_sibling
                 && self.env.links.any_link(key).is_none()
+                && health.note_lost(self.env.shard, now)
             {
-                health.note_lost(self.env.shard, now);
+                lost = Some(key);
             }
         }
         // First: what ran on the connection asks the directory where its client is now.
@@ -396,6 +430,11 @@ impl Core {
                 let next = context.on_link_gone(link, now, &mut self.env, out);
                 self.carry_out(slot, next, now, out);
             }
+        }
+        // The last shard that loses it knows that, and what has rung there is in any of them.
+        if let Some(key) = lost {
+            self.sibling_lost(key, now, out);
+            self.tell_others(&BindingMessage::SiblingLost(key.0), out);
         }
     }
 }

@@ -114,21 +114,27 @@ impl PeerHealth {
         self.connected.load(Relaxed)
     }
 
-    /// This shard has lost its last connection to it: one that another shard still has shows that it lives.
-    pub(crate) fn note_lost(&self, shard: u8, now: Instant) {
+    /// This shard has lost its last connection to it; returns whether it is gone: one that another shard still has shows
+    /// that it lives.
+    pub(crate) fn note_lost(&self, shard: u8, now: Instant) -> bool {
         let own = shard_bit(shard);
-        if self.connected.fetch_and(!own, Relaxed) & !own == 0 {
+        let is_gone = self.connected.fetch_and(!own, Relaxed) & !own == 0;
+        if is_gone {
             self.lost.store(self.millis(now).max(1), Relaxed);
         }
+        is_gone
     }
 
-    /// A connection to it has come up in this shard.
-    pub(crate) fn note_found(&self, shard: u8, now: Instant) {
+    /// A connection to it has come up in this shard, the first one there or a further one; returns whether no shard had one
+    /// before.
+    pub(crate) fn note_found(&self, shard: u8, is_first: bool, now: Instant) -> bool {
         let own = shard_bit(shard);
-        if self.connected.fetch_or(own, Relaxed) & own == 0 {
+        let before = self.connected.fetch_or(own, Relaxed);
+        if is_first {
             self.found.store(self.millis(now), Relaxed);
         }
         self.lost.store(0, Relaxed);
+        is_first && before & !own == 0
     }
 
     /// Whether it is down only because pings have not seen it yet since it came back: one that hangs makes no connections.
@@ -396,13 +402,15 @@ mod tests {
     fn a_sibling_is_lost_when_the_last_shard_has_lost_it() {
         let (board, now) = board();
         let peer = board.of(PeerKey(1));
-        peer.note_found(0, now);
-        peer.note_found(1, now);
-        peer.note_lost(0, now);
+        // The shard's own bit stands already when it says so.
+        peer.note_shard(0, true);
+        assert!(peer.note_found(0, true, now));
+        assert!(!peer.note_found(0, false, now) && !peer.note_found(1, true, now));
+        assert!(!peer.note_lost(0, now));
         assert_eq!((peer.is_connected(), peer.lost_at()), (true, None));
-        peer.note_lost(1, now);
+        assert!(peer.note_lost(1, now));
         assert_eq!((peer.is_connected(), peer.lost_at()), (false, Some(now)));
-        peer.note_found(63, now);
+        assert!(peer.note_found(63, true, now));
         assert_eq!((peer.is_connected(), peer.lost_at()), (true, None));
     }
 
@@ -436,14 +444,14 @@ mod tests {
     fn what_hangs_has_not_come_back() {
         let (board, now) = board();
         let peer = board.of(PeerKey(1));
-        peer.note_found(0, now);
+        peer.note_found(0, true, now);
         peer.take_down(None, now + SECOND);
         assert_eq!(peer.down_since(), Some(now + SECOND));
         // As after a reload, which judges what is connected anew.
-        peer.note_found(0, now + 2 * SECOND);
+        peer.note_found(0, false, now + 2 * SECOND);
         assert!(!peer.has_come_back());
         peer.note_lost(0, now + 3 * SECOND);
-        peer.note_found(0, now + 4 * SECOND);
+        peer.note_found(0, true, now + 4 * SECOND);
         assert_eq!((peer.has_come_back(), peer.down_since()), (true, None));
     }
 

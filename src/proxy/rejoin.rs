@@ -72,7 +72,7 @@ impl ResponseContext {
 
     /// Nobody here knows the client. Whether it may come from a node that has just been lost, which is asked only then, as it
     /// costs a look at each of them.
-    fn expects_more(&mut self, env: &Environment) -> bool {
+    pub(crate) fn expects_more(&mut self, env: &Environment) -> bool {
         let siblings = self.plan.siblings.as_ref();
         let expected = siblings.and_then(|siblings| siblings.expected(env));
         let is_later = expected > self.expected;

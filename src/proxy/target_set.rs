@@ -58,7 +58,7 @@ impl ResponseContext {
             // RFC 3261 §16.10: a cancelled request begins no further branch.
             let next = self.targets.get(self.tried).copied();
             let Some(target) = next.filter(|_| !self.cancel_wanted) else {
-                if self.looks_again(env) {
+                if self.looks_again(env) || self.waits_again(env) {
                     continue;
                 }
                 let reason = match self.failure {

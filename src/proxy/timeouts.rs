@@ -168,6 +168,7 @@ impl ResponseContext {
             {
                 self.failure = Some(MessageReason::PeerUnreachable);
                 self.way_has_failed();
+                self.wait_for_lost(now, env);
                 NextStep::TryNext
             }
             // What is still sent goes over another connection, also where this shard could not see

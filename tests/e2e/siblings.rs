@@ -72,6 +72,41 @@ async fn a_killed_node_ends_no_call_of_a_phone_that_registers_at_the_other_one()
     assert_eq!(log.named("request_refused").len(), 0, "{}", log.to_text());
 }
 
+/// A call that rings and a message that waits at a node when that is killed reach the phone at the other node, and are answered once.
+#[tokio::test]
+async fn what_a_killed_node_had_taken_reaches_the_phone_at_the_other_one() {
+    let pair = Nodes::new(2).await;
+    let (before, path) = pair.phone(0, "alice").await;
+    let (contact, wire) = (before.contact(), &pair.wires[1]);
+    let call = pair.fe01.invite(contact).header("Route", &path).on(wire);
+    let call = call.send().await.unwrap();
+    let rings = before.expect("INVITE").await.unwrap();
+    before.reply(&rings, 180).await.unwrap();
+    let message = pair.fe01.message(contact, "hello").header("Route", &path);
+    let message = message.on(wire).send().await.unwrap();
+    before.expect("MESSAGE").await.unwrap();
+    let seen = pair.edges[1].log.mark();
+    pair.edges[0].signal("KILL");
+    let lost = pair.edges[1]
+        .log
+        .wait_after(seen, "peer_disconnected", |e| e["peer"] == NODES[0]);
+    lost.await.unwrap();
+    before.wire().ended(SOON).await.unwrap();
+    let (alice, _) = pair.phone(1, "alice").await;
+    let got = alice.expect("MESSAGE").await.unwrap();
+    alice.reply(&got, 200).await.unwrap();
+    pair.fe01.final_answer(&message).await.unwrap();
+    let got = alice.expect("INVITE").await.unwrap();
+    alice.reply(&got, 200).await.unwrap();
+    let ok = pair.fe01.final_answer(&call).await.unwrap();
+    assert_eq!(ok.message.status(), Some(200));
+    pair.fe01.ack(&call, &ok).await.unwrap();
+    alice.expect("ACK").await.unwrap();
+    let second = pair.edges.into_iter().nth(1).unwrap();
+    let log = second.stop().await;
+    assert_eq!(log.named("request_refused").len(), 0, "{}", log.to_text());
+}
+
 /// One node is told to stop in mid-call, and has still something to finish: what is for its phone arrives until it is gone.
 #[tokio::test]
 async fn a_node_that_drains_still_gets_what_is_for_its_phones() {

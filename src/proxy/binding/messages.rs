@@ -199,6 +199,10 @@ pub enum BindingMessage {
         /// The request, which waits for nobody any more.
         asker: Asker,
     },
+    /// To all shards: a sibling that no shard was connected to has come up in one of them. By the number of its name.
+    SiblingFound(u64),
+    /// To all shards: the last connection to a sibling is gone, and what it was handed is answered no more.
+    SiblingLost(u64),
     /// From the directory, to the shard of the connection and to those that have asked: it is no longer there.
     Displaced {
         /// The binding.

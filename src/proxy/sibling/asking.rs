@@ -7,7 +7,8 @@
 use crate::proxy::binding::WAIT;
 use crate::proxy::context::{CurrentBranch, NextStep, ResponseContext};
 use crate::proxy::environment::Environment;
-use crate::proxy::leg::{Leg, PeerKey};
+use crate::proxy::leg::{Leg, PeerKey, TargetSet};
+use crate::reason::MessageReason;
 use crate::sip::{HeaderName, Message};
 use std::time::{Duration, Instant};
 
@@ -105,6 +106,61 @@ impl ResponseContext {
             self.expected = Some(now + WAIT);
             self.targets.push(Leg::Binding(plan.id));
         }
+    }
+
+    /// Whether a sibling has it and owes an answer, over no connection any more.
+    pub(crate) fn was_handed_to(&self, key: PeerKey) -> bool {
+        let CurrentBranch::Sent { target, link, .. } = self.branch else {
+            return false;
+        };
+        target == Leg::Peer(key) && link.is_none() && self.is_sibling(target) && self.pending()
+    }
+
+    /// The sibling that has it is gone, and with it the transaction that it had there (RFC 3261 §16.9), whatever it has answered
+    /// provisionally: the next one has its turn.
+    pub(crate) fn leave_lost_sibling(&mut self, now: Instant, env: &Environment) -> NextStep {
+        self.failure = Some(MessageReason::PeerUnreachable);
+        self.wait_for_lost(now, env);
+        NextStep::TryNext
+    }
+
+    /// The connection of the sibling that has it is gone. Its client comes back here or to another node, if it does: it is
+    /// waited for when all others have not got it.
+    ///
+    /// Other shards may not have seen yet that the sibling is gone, so that it is not asked whether it is.
+    pub(crate) fn wait_for_lost(&mut self, now: Instant, env: &Environment) {
+        let target = self.branch.target();
+        let Some(plan) = self.plan.siblings.as_ref() else {
+            return;
+        };
+        if !target.is_some_and(|target| self.is_sibling(target)) {
+            return;
+        }
+        // The node that has handed it over waits.
+        self.is_away |= self.plan.handed_over;
+        if !self.plan.handed_over {
+            self.expected = self.expected.max(Some(now + WAIT));
+            // Those that have come up since the others were chosen.
+            let order = plan.order(self.plan.in_dialog, now, env);
+            let order = order.into_iter().map(Leg::Peer);
+            let further: TargetSet = order.filter(|leg| !self.targets.contains(leg)).collect();
+            let at = self.tried.min(self.targets.len());
+            self.targets.insert_many(at, further);
+            self.targets.push(Leg::Binding(plan.id));
+        }
+    }
+
+    /// No target is left, and a sibling was lost or has hung meanwhile: its client is waited for.
+    pub(crate) fn waits_again(&mut self, env: &Environment) -> bool {
+        let is_open = self.pending() && !self.cancel_wanted && !self.plan.handed_over;
+        let Some(id) = self.plan.siblings.as_ref().map(|plan| plan.id) else {
+            return false;
+        };
+        let waits = is_open && self.expects_more(env);
+        if waits {
+            self.targets.push(Leg::Binding(id));
+        }
+        waits
     }
 
     /// Whether a target is a sibling.

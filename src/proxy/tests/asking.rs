@@ -4,9 +4,6 @@ use crate::proxy::Core;
 use crate::proxy::leg::PeerKey;
 use crate::topology::Topology;
 
-/// The name of a third node, to which there is no connection.
-const THIRD: &str = "edge03.contoso.test";
-
 /// As [`one_of_two`], with a third sibling behind the other one.
 fn of_three(mut topology: Topology) -> Topology {
     let other = topology.peers.last().unwrap().clone();
@@ -101,6 +98,9 @@ fn a_sibling_that_refuses_is_passed_over_like_one_that_has_not_the_phone() {
     let env = &pair.nodes[0].cores[0].env;
     assert_eq!(env.taken.by(id.unwrap(), env.now), None);
     pair.nodes[0].connect_failed(THIRD);
+    // Down since a moment ago, and its clients may come here.
+    pair.nodes[0].silent(pair.homes[0]);
+    pair.pass(31 * SECOND);
     pair.nodes[0].pick(pair.homes[0], "SIP/2.0 430");
 }
 

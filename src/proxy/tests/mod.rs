@@ -24,6 +24,7 @@ mod hiding_closed;
 mod hiding_transfer;
 mod lookalikes;
 mod loops;
+mod lost_siblings;
 mod memory;
 mod message;
 mod message_policy;

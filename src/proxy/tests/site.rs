@@ -16,6 +16,7 @@ pub(super) const NODE: &str = "edge01.contoso.test";
 pub(super) const FE01: &str = "fe01.contoso.test";
 pub(super) const FE02: &str = "fe02.contoso.test";
 /// Two nodes that go by the name of [`NODE`].
+pub(super) const THIRD: &str = "edge03.contoso.test";
 pub(super) const NODES: [&str; 2] = ["node1.contoso.test", "node2.contoso.test"];
 pub(super) const PARTNER: &str = "edge.fabrikam.test";
 /// Below it the partner has its regions.
@@ -37,7 +38,7 @@ pub(super) fn pki() -> &'static Pki {
     static PKI: OnceLock<Pki> = OnceLock::new();
     PKI.get_or_init(|| {
         let ca = Authority::root("core test CA").unwrap();
-        let mut chains = [FE01, FE02, PARTNER, NODES[0], NODES[1]]
+        let mut chains = [FE01, FE02, PARTNER, NODES[0], NODES[1], THIRD]
             .into_iter()
             .map(|n| (n, ca.server(n).unwrap().chain))
             .collect::<HashMap<_, _>>();
