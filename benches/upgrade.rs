@@ -1,11 +1,12 @@
 //! Upgrades under calls, with a ledger: no connect refused, no call lost, and one final answer for every request.
 //!
-//! `cargo bench --bench upgrade -- [--upgrades 20] [--pairs 100] [--handover 5s] [--hold 4000]`
+//! `cargo bench --bench upgrade -- [--upgrades 20] [--pairs 100] [--handover 5s] [--hold 4000] [--probe 5] [--threads 2] [--keep DIR]`
 //!
 //! Pairs of phones call each other through the node and a home server, one call after the other. They come back when their
 //! connection is closed, register, and go on with the call that they are in. An answer whose connection was closed is waited
 //! for on the next one; a request that has none after that is repeated, as RFC 3261 §8.1.3.1 leaves it to the user agent, and
-//! counted. A prober connects all the time.
+//! counted. A prober connects all the time, every `--probe` milliseconds. `--hold` is how long a call lasts, in milliseconds, so that
+//! pairs over seconds of hold are the calls a second, if machine and node have time for them. `--keep` leaves the daemon's log there.
 //! Meanwhile the program is upgraded to itself again and again, each time as soon as the process before is gone.
 
 use sipward_lab::site::{EDGE, HOME, Site};
@@ -16,6 +17,7 @@ use sipward_lab::{
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fs;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TRANSACTION: Duration = Duration::from_secs(35);
 /// How long an answer is waited for on another connection than its request's, before the request is repeated.
 const FOR_ANSWER: Duration = Duration::from_secs(8);
-/// Between two connects of the prober.
-const PROBE: Duration = Duration::from_millis(5);
+/// Between the first connects of two pairs: all at once would be a flood, and that is another bench's matter.
+const STAGGER: Duration = Duration::from_millis(2);
 
 #[expect(clippy::disallowed_methods, reason = "it measures")]
 fn now() -> Instant {
@@ -41,8 +43,8 @@ fn now() -> Instant {
 }
 
 /// What is counted.
-#[derive(Default)]
 struct Ledger {
+    began: Instant,
     /// Calls that were answered and hung up, each with its ACK and its BYE at the far side.
     calls: AtomicU64,
     lost: Mutex<Vec<Lost>>,
@@ -61,6 +63,23 @@ struct Ledger {
 }
 
 impl Ledger {
+    fn new() -> Self {
+        Self {
+            began: now(),
+            calls: AtomicU64::default(),
+            lost: Mutex::default(),
+            requests: AtomicU64::default(),
+            answers: AtomicU64::default(),
+            repeated: AtomicU64::default(),
+            answered_elsewhere: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            connects: AtomicU64::default(),
+            connects_failed: AtomicU64::default(),
+            reconnects: AtomicU64::default(),
+            stop: AtomicBool::default(),
+        }
+    }
+
     fn lost(&self, call: Lost) {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         lost.push(call);
@@ -365,6 +384,7 @@ async fn within(
 
 /// Two phones that call each other until the end.
 async fn pair(number: usize, face: EdgeTarget, ledger: Arc<Ledger>, hold: Duration) -> Outcome<()> {
+    tokio::time::sleep(STAGGER * u32::try_from(number)?).await;
     let mut one = Phone::new(&face, format!("a{number}"), &ledger).await?;
     let mut other = Phone::new(&face, format!("b{number}"), &ledger).await?;
     while !ledger.stop.load(Relaxed) {
@@ -386,7 +406,8 @@ async fn pair(number: usize, face: EdgeTarget, ledger: Arc<Ledger>, hold: Durati
                     why: text.lines().next().unwrap_or_default().to_owned(),
                 };
                 let Lost { call, step, why } = &lost;
-                eprintln!("lost: pair {number}, call {call}, {step}: {why}");
+                let after = ledger.began.elapsed().as_secs_f64();
+                eprintln!("lost after {after:.3} s: pair {number}, call {call}, {step}: {why}");
                 ledger.lost(lost);
             }
         }
@@ -396,14 +417,19 @@ async fn pair(number: usize, face: EdgeTarget, ledger: Arc<Ledger>, hold: Durati
 }
 
 /// Connects and shakes hands all the time.
-async fn probe(face: EdgeTarget, ledger: Arc<Ledger>) -> Result<(), LabError> {
+async fn probe(face: EdgeTarget, ledger: Arc<Ledger>, pause: Duration) -> Result<(), LabError> {
     while !ledger.stop.load(Relaxed) {
         ledger.connects.fetch_add(1, Relaxed);
+        // One of its own, or a run of minutes would be kept whole.
+        let face = EdgeTarget {
+            transcript: Transcript::new(),
+            ..face.clone()
+        };
         if let Err(error) = Client::connect(&face, "prober", &format!("sip:prober@{HOME}")).await {
             eprintln!("connect: {error}");
             ledger.connects_failed.fetch_add(1, Relaxed);
         }
-        tokio::time::sleep(PROBE).await;
+        tokio::time::sleep(pause).await;
     }
     Ok(())
 }
@@ -411,56 +437,88 @@ async fn probe(face: EdgeTarget, ledger: Arc<Ledger>) -> Result<(), LabError> {
 /// The running node: the process that was started here, and those that followed it.
 struct Node {
     child: Child,
-    log: PathBuf,
+    log: LogTail,
     socket: PathBuf,
     pid: u32,
 }
 
+/// The events of a log that grows by megabytes a second, each read once.
+struct LogTail {
+    file: fs::File,
+    /// The beginning of a line whose end is not there yet.
+    rest: Vec<u8>,
+    /// Those that are waited for, by name.
+    events: HashMap<&'static str, Vec<serde_json::Value>>,
+}
+
+impl LogTail {
+    fn new(path: &Path) -> Outcome<Self> {
+        let names = ["control_listening", "listening", "former_gone"];
+        let events = names.map(|name| (name, Vec::new()));
+        Ok(Self {
+            file: fs::File::open(path)?,
+            rest: Vec::new(),
+            events: events.into(),
+        })
+    }
+
+    /// Reads what was added.
+    fn read(&mut self) -> Outcome<()> {
+        self.file.read_to_end(&mut self.rest)?;
+        let end = self.rest.iter().rposition(|b| *b == b'\n');
+        let rest = self.rest.split_off(end.map_or(0, |end| end + 1));
+        let whole = String::from_utf8_lossy(&self.rest);
+        for line in whole.lines() {
+            // Nearly all are others, and need not be understood.
+            let named = self.events.iter_mut();
+            let mut named = named.filter(|(name, _)| line.contains(&format!("\"{name}\"")));
+            if let Some((name, found)) = named.next()
+                && let Ok(event) = serde_json::from_str::<serde_json::Value>(line)
+                && event.get("event").is_some_and(|it| it == name)
+            {
+                found.push(event);
+            }
+        }
+        drop(whole);
+        self.rest = rest;
+        Ok(())
+    }
+
+    /// Waits until there are so many of this name.
+    async fn wait(&mut self, name: &str, count: usize) -> Outcome<&[serde_json::Value]> {
+        let end = now() + 5 * PATIENCE;
+        loop {
+            self.read()?;
+            if self.events.get(name).is_some_and(|it| it.len() >= count) {
+                return Ok(self.events.get(name).map_or(&[], Vec::as_slice));
+            }
+            if now() > end {
+                return Err(format!("the log waited in vain for {name}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
 impl Node {
-    fn start(topology: &Path, directory: &Path) -> Outcome<Self> {
-        let log = directory.join("sipward.log");
+    fn start(topology: &Path, directory: &Path, log: &Path) -> Outcome<Self> {
+        let mut append = fs::OpenOptions::new();
+        let written = append.create(true).append(true).open(log)?;
         let child = Command::new(env!("CARGO_BIN_EXE_sipward"))
             .arg("run")
             .arg(topology)
             .env("RUNTIME_DIRECTORY", directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(
-                fs::OpenOptions::new()
-                    .create(true)
-                    .append(true)
-                    .open(&log)?,
-            )
+            .stderr(written)
             .spawn()?;
         let pid = child.id();
         Ok(Self {
             child,
-            log,
+            log: LogTail::new(log)?,
             socket: directory.join("control.sock"),
             pid,
         })
-    }
-
-    /// The events of this name.
-    fn events(&self, name: &str) -> Outcome<Vec<serde_json::Value>> {
-        let text = fs::read_to_string(&self.log)?;
-        let events = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        Ok(events
-            .filter(|event: &serde_json::Value| event.get("event").is_some_and(|it| it == name))
-            .collect())
-    }
-
-    async fn wait(&self, name: &str, count: usize) -> Outcome<()> {
-        let end = now() + 5 * PATIENCE;
-        while self.events(name)?.len() < count {
-            if now() > end {
-                return Err(format!("the log waited in vain for {name}").into());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(())
     }
 
     /// Returns how long the command took.
@@ -495,26 +553,59 @@ impl Drop for Node {
     }
 }
 
-fn main() -> Outcome<()> {
-    let mut options: HashMap<String, String> = HashMap::new();
-    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
-    while let Some(name) = words.next() {
-        options.insert(name, words.next().ok_or("an option has no value")?);
-    }
-    let number = |name: &str, default: usize| match options.get(name) {
-        Some(text) => text.parse(),
-        None => Ok(default),
-    };
-    let (upgrades, pairs) = (number("--upgrades", 20)?, number("--pairs", 100)?);
-    let hold = Duration::from_millis(u64::try_from(number("--hold", 4000)?)?);
-    let handover = options.get("--handover").map_or("5s", String::as_str);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(run(upgrades, pairs, hold, handover))
+/// What is asked for on the command line.
+struct Options {
+    upgrades: usize,
+    pairs: usize,
+    hold: Duration,
+    handover: String,
+    probe: Duration,
+    threads: usize,
+    keep: Option<PathBuf>,
 }
 
-async fn run(upgrades: usize, pairs: usize, hold: Duration, handover: &str) -> Outcome<()> {
+impl Options {
+    fn of_command_line() -> Outcome<Self> {
+        let mut options: HashMap<String, String> = HashMap::new();
+        let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+        while let Some(name) = words.next() {
+            options.insert(name, words.next().ok_or("an option has no value")?);
+        }
+        let mut number = |name: &str, default: usize| match options.remove(name) {
+            Some(text) => text.parse(),
+            None => Ok(default),
+        };
+        let [upgrades, pairs, threads] =
+            [("--upgrades", 20), ("--pairs", 100), ("--threads", 2)].map(|(n, d)| number(n, d));
+        let [hold, probe] = [("--hold", 4000), ("--probe", 5)].map(|(n, d)| number(n, d));
+        let millis = |number: usize| u64::try_from(number).map(Duration::from_millis);
+        let all = Self {
+            upgrades: upgrades?,
+            pairs: pairs?,
+            hold: millis(hold?)?,
+            handover: options.remove("--handover").unwrap_or("5s".to_owned()),
+            probe: millis(probe?)?,
+            threads: threads?,
+            keep: options.remove("--keep").map(PathBuf::from),
+        };
+        match options.keys().next() {
+            None => Ok(all),
+            Some(unknown) => Err(format!("what is {unknown}?").into()),
+        }
+    }
+}
+
+fn main() -> Outcome<()> {
+    let options = Options::of_command_line()?;
+    // The phones may not be what limits the calls.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(options.threads)
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(options))
+}
+
+async fn run(options: Options) -> Outcome<()> {
     let site = Site::new()?;
     let (roots, transcript) = (trust_only(&[&site.enterprise])?, Transcript::new());
     let fqdn = format!("fe01.{HOME}");
@@ -530,16 +621,17 @@ async fn run(upgrades: usize, pairs: usize, hold: Duration, handover: &str) -> O
     };
     let server = Server::start(&spec).await?;
     let mut topology = site.topology(&[(&fqdn, server.address())], None);
-    topology.section("[limits]").text("handover", handover);
+    topology
+        .section("[limits]")
+        .text("handover", &options.handover);
     topology.section("[log]").text("requests", "calls");
     let file = site.write("topology.toml", &topology.to_toml())?;
     let home = HomeServer::start(server, &Registrar::default(), &[HOME], true);
-    let mut node = Node::start(&file, site.path())?;
-    node.wait("control_listening", 1).await?;
-    let listening = node.events("listening")?;
-    let address = listening
-        .first()
-        .and_then(|it| it.get("address")?.as_str()?.parse().ok());
+    let log = options.keep.as_deref().unwrap_or(site.path());
+    let mut node = Node::start(&file, site.path(), &log.join("sipward.log"))?;
+    node.log.wait("control_listening", 1).await?;
+    let listening = node.log.wait("listening", 1).await?.first();
+    let address = listening.and_then(|it| it.get("address")?.as_str()?.parse().ok());
     let address: SocketAddr = address.ok_or("no address in the log")?;
     home.set_edge(address, EDGE);
     let face = EdgeTarget {
@@ -548,17 +640,21 @@ async fn run(upgrades: usize, pairs: usize, hold: Duration, handover: &str) -> O
         roots,
         transcript,
     };
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new());
     let mut tasks = tokio::task::JoinSet::new();
-    for number in 0..pairs {
-        tasks.spawn(pair(number, face.clone(), Arc::clone(&ledger), hold));
+    for number in 0..options.pairs {
+        let ledger = Arc::clone(&ledger);
+        tasks.spawn(pair(number, face.clone(), ledger, options.hold));
     }
-    let prober = tokio::spawn(probe(face, Arc::clone(&ledger)));
-    let began = now();
+    let prober = tokio::spawn(probe(face, Arc::clone(&ledger), options.probe));
+    // All are there, and in their calls.
+    let pairs = u32::try_from(options.pairs)?;
+    tokio::time::sleep(STAGGER * pairs + options.hold * 2).await;
+    let (began, before) = (now(), ledger.calls.load(Relaxed));
     let mut took = Vec::new();
-    for done in 0..upgrades {
+    for done in 0..options.upgrades {
         took.push(node.upgrade().await?);
-        node.wait("former_gone", done + 1).await?;
+        node.log.wait("former_gone", done + 1).await?;
         eprintln!(
             "upgrade {}: process {}, {} ms; {} calls so far",
             done + 1,
@@ -568,16 +664,18 @@ async fn run(upgrades: usize, pairs: usize, hold: Duration, handover: &str) -> O
         );
     }
     let time = began.elapsed();
+    let rate = (ledger.calls.load(Relaxed) - before) as f64 / time.as_secs_f64();
     ledger.stop.store(true, Relaxed);
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
     prober.await??;
-    report(&ledger, upgrades, time, &took)
+    report(&ledger, (time, rate), &took)
 }
 
 /// Prints the ledger; an error if it does not balance.
-fn report(ledger: &Ledger, upgrades: usize, time: Duration, took: &[Duration]) -> Outcome<()> {
+fn report(ledger: &Ledger, (time, rate): (Duration, f64), took: &[Duration]) -> Outcome<()> {
+    let upgrades = took.len();
     let of = |counter: &AtomicU64| counter.load(Relaxed);
     let calls = of(&ledger.calls);
     let lost = ledger.lost.lock().unwrap_or_else(PoisonError::into_inner);
@@ -586,13 +684,12 @@ fn report(ledger: &Ledger, upgrades: usize, time: Duration, took: &[Duration]) -
         *by_step.entry(call.step).or_default() += 1;
     }
     let lost = lost.len();
-    let rate = calls as f64 / time.as_secs_f64();
     let longest = took.iter().max().map_or(0, Duration::as_millis);
     println!(
         "upgrades           {upgrades} in {:.1} s, the slowest command took {longest} ms",
         time.as_secs_f64()
     );
-    println!("calls              {calls} ({rate:.0}/s), lost {lost}");
+    println!("calls              {calls} ({rate:.0}/s during the upgrades), lost {lost}");
     for (step, count) in by_step {
         println!("  lost at          {step}: {count}");
     }

@@ -30,10 +30,14 @@ struct Automaton {
     domains: Vec<String>,
     /// Whether it stays between the ends of a dialog.
     record_route: bool,
-    /// By this server's branch, the connection that the request came on: where the responses go. Never
-    /// emptied, since a lab lives for seconds.
+    /// By this server's branch, the connection that the request came on: where the responses go.
     upstream: HashMap<String, Wire>,
+    /// The same of requests before those.
+    older: HashMap<String, Wire>,
 }
+
+/// Requests that are remembered at least: under load, those of some seconds.
+const REMEMBERED: usize = 50_000;
 
 impl HomeServer {
     /// Makes a server answer by itself for these domains. `record_route` keeps it on the way of dialogs.
@@ -53,6 +57,7 @@ impl HomeServer {
             domains: domains.iter().map(|d| (*d).to_owned()).collect(),
             record_route,
             upstream: HashMap::new(),
+            older: HashMap::new(),
         };
         tokio::spawn(automaton.run());
         Self {
@@ -221,6 +226,9 @@ impl Automaton {
         out.push_front("Via", &via);
         // Noted before it is sent: the response may be there first.
         self.upstream.insert(branch, received.wire.clone());
+        if self.upstream.len() >= REMEMBERED {
+            self.older = std::mem::take(&mut self.upstream);
+        }
         // The connection of the registration may have ended since; the edge finds the client by the Path all
         // the same.
         let wire = match wire.filter(|w| w.is_live()) {
@@ -255,7 +263,8 @@ impl Automaton {
             return Ok(());
         }
         response.set_values("Via", &vias);
-        match self.upstream.get(&branch) {
+        let upstream = self.upstream.get(&branch);
+        match upstream.or_else(|| self.older.get(&branch)) {
             Some(wire) => self.server.forward(&response, wire).await,
             None => Ok(()),
         }

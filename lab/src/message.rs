@@ -28,13 +28,18 @@ const COMPACT: [(&str, &str); 10] = [
     ("e", "content-encoding"),
 ];
 
-/// The long form of a header field name in lower case: what names are compared by.
-fn canonical(name: &str) -> String {
-    let lower = name.trim().to_ascii_lowercase();
+/// The long form of a header field name, in whatever case: what names are compared by.
+fn canonical(name: &str) -> &str {
+    let name = name.trim();
     COMPACT
         .iter()
-        .find(|(short, _)| *short == lower)
-        .map_or(lower, |(_, long)| (*long).to_owned())
+        .find(|(short, _)| short.eq_ignore_ascii_case(name))
+        .map_or(name, |(_, long)| long)
+}
+
+/// Whether two names are those of one field.
+fn is_same(one: &str, other: &str) -> bool {
+    canonical(one).eq_ignore_ascii_case(canonical(other))
 }
 
 impl SipMessage {
@@ -57,7 +62,7 @@ impl SipMessage {
         };
         for (name, value) in &self.headers {
             // In the order of the request: Via order is what routes the response back.
-            match canonical(name).as_str() {
+            match canonical(name).to_ascii_lowercase().as_str() {
                 "via" | "from" | "call-id" | "cseq" => answer.push(name, value),
                 // 100 gets no tag, since a proxy may send it that never answers (RFC 3261 §8.2.6.2).
                 "to" if status > 100 && param(value, "tag").is_none() => {
@@ -137,19 +142,17 @@ impl SipMessage {
     /// The first line of this name, in any case and compact form. What may stand several times is read with
     /// [`Self::values`].
     pub fn header(&self, name: &str) -> Option<&str> {
-        let wanted = canonical(name);
         self.headers
             .iter()
-            .find(|(n, _)| canonical(n) == wanted)
+            .find(|(n, _)| is_same(n, name))
             .map(|(_, v)| v.as_str())
     }
 
     /// The comma-separated values of all lines of this name, in order.
     pub fn values(&self, name: &str) -> Vec<String> {
-        let wanted = canonical(name);
         self.headers
             .iter()
-            .filter(|(n, _)| canonical(n) == wanted)
+            .filter(|(n, _)| is_same(n, name))
             .flat_map(|(_, v)| split_list(v))
             .collect()
     }
@@ -166,17 +169,12 @@ impl SipMessage {
 
     /// Removes every line of this name.
     pub fn remove(&mut self, name: &str) {
-        let wanted = canonical(name);
-        self.headers.retain(|(n, _)| canonical(n) != wanted);
+        self.headers.retain(|(n, _)| !is_same(n, name));
     }
 
     /// Replaces every line of this name by one with this value, in the first one's place.
     pub fn set(&mut self, name: &str, value: &str) {
-        let wanted = canonical(name);
-        let place = self
-            .headers
-            .iter()
-            .position(|(n, _)| canonical(n) == wanted);
+        let place = self.headers.iter().position(|(n, _)| is_same(n, name));
         self.remove(name);
         // `remove` has shortened the list, so the place may lie behind its end.
         let at = place.unwrap_or(self.headers.len()).min(self.headers.len());

@@ -10,7 +10,7 @@ use super::credentials;
 use super::environment::Environment;
 use super::hiding::readable_contacts;
 use super::inbound::{InboundRequest, Routed, maddr_of};
-use super::interface::Origin;
+use super::interface::{Origin, RemoteIdentity};
 use super::leg::{Leg, TargetSet};
 use super::links::Links;
 use super::moving::{self, ClientMove};
@@ -20,6 +20,7 @@ use super::policy::Question;
 use super::privacy::Privacy;
 use super::same_party::Sender;
 use super::sibling::SiblingPlan;
+use super::token_fields::is_dead;
 use super::{branch, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Method, Rule, Scheme, Uri, Via};
@@ -39,6 +40,8 @@ pub(crate) enum Handling {
     AnswerOptions,
     /// It is of a client whose leg this other shard may move to the client's new connection.
     HandOver(u8),
+    /// It is for a client without a registration, whose connection the other process of this node may have.
+    OtherProcess,
 }
 
 /// The order of RFC 3261 §16.3, then §16.4 and the policy.
@@ -100,6 +103,9 @@ pub(crate) fn admit(
         return answer_options(request, env);
     }
     let mut targets = targets?;
+    if is_for_other_process(request, &targets, env) {
+        return Ok(Handling::OtherProcess);
+    }
     // Read once: the boundary asks for it, and the plan keeps it for what is stripped towards each
     // target.
     let privacy = Privacy::read(message);
@@ -164,12 +170,27 @@ pub(crate) fn admit_ack(
     let targets = judge(request, &routed, env)
         .map_err(refused)?
         .map_err(refused)?;
+    if is_for_other_process(request, &targets, env) {
+        return Ok(Handling::OtherProcess);
+    }
     moving::enter(moved, env).map_err(refused)?;
     let privacy = Privacy::read(request.inbound.message);
     let mut plan = ForwardPlan::new(request, &routed, privacy, 0, env);
     plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
     plan.way = PartnerWay::of(request, &routed, &targets, env);
     Ok(Handling::Forward(plan, targets))
+}
+
+/// Whether a server asks in a dialog of a client that is known by its connection alone, and that connection is of another run. While
+/// one process of this node hands over to another, that may be the other one's: it judges the request as if it had come there.
+fn is_for_other_process(
+    request: &InboundRequest<'_, '_>,
+    targets: &TargetSet,
+    env: &Environment,
+) -> bool {
+    env.links.other_process().is_some()
+        && matches!(request.inbound.origin.identity, RemoteIdentity::Peer(_))
+        && targets.first().copied().is_some_and(is_dead)
 }
 
 /// Whether this is an OPTIONS for this node itself: its own name, no user (RFC 3261 §11).

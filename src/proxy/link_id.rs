@@ -37,7 +37,7 @@ impl LinkId {
         self.0
     }
     /// From a verified token.
-    pub fn from_u64(value: u64) -> Self {
+    pub const fn from_u64(value: u64) -> Self {
         Self(value)
     }
 }

@@ -230,6 +230,11 @@ impl Core {
                 asked: 1,
                 held: None,
             }),
+            Ok(Handling::OtherProcess) => {
+                if !self.env.ask_other_process(inbound, out) {
+                    reply::refuse(inbound, MessageReason::FlowGone, &mut self.env, out);
+                }
+            }
             Ok(Handling::AnswerOptions) => {
                 reply::answer_options(inbound, request.key as u64, &mut self.env, out);
             }

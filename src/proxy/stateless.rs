@@ -46,6 +46,8 @@ pub(crate) fn forward_ack(
             hand_over(shard, out);
             Ok(())
         }
+        Handling::OtherProcess if env.ask_other_process(&request.inbound, out) => Ok(()),
+        Handling::OtherProcess => Err(MessageReason::AckUnmatched),
         Handling::AnswerOptions => Ok(()),
     }
 }
@@ -62,6 +64,11 @@ pub(crate) fn forward_best_effort(
     let (plan, targets) = match admission::admit(request, env) {
         Ok(Handling::Forward(plan, targets)) => (plan, targets),
         Ok(Handling::HandOver(shard)) => return hand_over(shard, out),
+        // A client that neither process has is no failure of the sender's.
+        Ok(Handling::OtherProcess) => {
+            env.ask_other_process(inbound, out);
+            return;
+        }
         // For an OPTIONS alone.
         Ok(Handling::AnswerOptions) => return,
         Err(reason) if is_undelivered(reason) => return,

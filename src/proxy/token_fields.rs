@@ -81,10 +81,18 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A connection that nobody can have: of a run that is over.
+/// A connection that nobody can have here: of another run, which is over, or that of the other process of this node.
+const DEAD: Leg = Leg::Client(LinkId::from_u64(u64::MAX));
+
+/// The same leg, if it is not a connection.
 pub(crate) fn dead(leg: Leg) -> Leg {
     match leg {
         Leg::Peer(_) | Leg::Binding(_) => leg,
-        Leg::Client(_) => Leg::Client(LinkId::from_u64(u64::MAX)),
+        Leg::Client(_) => DEAD,
     }
+}
+
+/// Whether it is a connection of another run.
+pub(crate) fn is_dead(leg: Leg) -> bool {
+    leg == DEAD
 }

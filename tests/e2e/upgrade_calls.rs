@@ -319,7 +319,22 @@ async fn an_unregistered_phone_is_kept_as_long_as_its_call_and_the_time_last() {
     let (phone, of_phone, of_home) = &mut calls[0];
     of_home.cseq = 100;
     home_asks(&world.fe01, &older, of_home, phone, "INFO").await;
+    // Whichever connection the far side takes.
+    let newer = world.dial(&world.fe01).await;
+    home_asks(&world.fe01, &newer, of_home, phone, "INVITE").await;
+    home_asks(&world.fe01, &newer, of_home, phone, "INFO").await;
     phone_asks(phone, of_phone, &world.fe01, "BYE").await;
+    // And of one that comes in at the new process, over the connection with the old one.
+    let late = world.client("late").await;
+    let sent = late.invite("sip:x@contoso.test").send().await.unwrap();
+    let got = world.fe01.expect("INVITE").await.unwrap();
+    let mut of_home = world.fe01.accept(&got).await.unwrap();
+    let ok = late.answer(&sent, 200).await.unwrap();
+    late.ack(&sent, &ok).await.unwrap();
+    world.fe01.expect("ACK").await.unwrap();
+    of_home.cseq = 100;
+    home_asks(&world.fe01, &older, &mut of_home, &late, "INVITE").await;
+    home_asks(&world.fe01, &older, &mut of_home, &late, "BYE").await;
     world.logged("former_gone", |_| true).await;
     let at = |event: &serde_json::Value| {
         let at = event["ts"].as_str().unwrap();
