@@ -132,6 +132,10 @@ impl ShardMemory {
         self.add(difference(before, bytes));
     }
 
+    /// Its sum has moved.
+    ///
+    /// The only place where a shard writes to what others read, once for each step: a message that is answered at
+    /// once adds and takes away as much, and moves no sum by a step.
     fn add(&self, by: isize) {
         if let Some(due) = self.part.add(by) {
             self.node.moved(due);
@@ -150,6 +154,7 @@ impl Drop for ShardMemory {
 }
 
 impl PartyAccount {
+    /// The same of a party, whose sum is part of the shard's.
     fn add(&self, by: isize) {
         if let Some(due) = self.part.add(by) {
             self.memory.moved(due);
@@ -182,7 +187,8 @@ impl Account {
         self.bytes.get()
     }
 
-    /// Of its party, over all shards.
+    /// Of its party, over all shards: what this one has not reported yet is exact, what others have not is missing, a step
+    /// each at most.
     pub(crate) fn party_bytes(&self) -> usize {
         let due = self.party.part.unreported.get();
         self.party.memory.bytes().saturating_add_signed(due)

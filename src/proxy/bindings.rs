@@ -187,7 +187,11 @@ impl Core {
             {
                 self.env.located.note(id, link);
             }
-            let next = context.on_located(answer, now, &mut self.env, out);
+            let env = &mut self.env;
+            let next = match context.awaits_caller {
+                true => context.on_caller_located(answer, now, env, out),
+                false => context.on_located(answer, now, env, out),
+            };
             self.carry_out(asker.branch.slot, next, now, out);
         }
     }

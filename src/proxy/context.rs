@@ -136,6 +136,8 @@ pub(crate) struct ResponseContext {
     pub(crate) cancel_wanted: bool,
     /// The CANCEL was sent.
     pub(crate) cancel_sent: bool,
+    /// Its caller's connection has gone, and the directory was asked for another one.
+    pub(crate) awaits_caller: bool,
     /// The last response that was sent upstream, for a repeated INVITE; of the final one its To tag.
     pub(crate) last_response: Vec<u8>,
     /// The status of the final response; 0: there is none.
@@ -209,6 +211,7 @@ impl ResponseContext {
             received: now,
             cancel_wanted: false,
             cancel_sent: false,
+            awaits_caller: false,
             last_response: Vec::new(),
             final_status: 0,
             to_tag: nonce.rotate_left(32) ^ request.key as u64,
@@ -378,6 +381,7 @@ impl ResponseContext {
             return NextStep::Keep;
         };
         // The client's share counts what it waits for, not the 32 seconds after it.
+        env.links.asked_no_more(self.upstream.link, self.slot);
         env.links.answered(self.upstream.link, env.shard);
         self.server = ServerTransaction::Invite(state);
         self.final_status = status;
@@ -401,13 +405,19 @@ impl ResponseContext {
         self.last_response.clear();
         let sent = out.bytes.get(start..).unwrap_or_default();
         self.last_response.extend_from_slice(sent);
-        self.hold
-            .resize(COST + self.request.len() + self.last_response.len());
+        self.count_bytes();
+    }
+
+    /// What is kept of it has changed.
+    pub(super) fn count_bytes(&mut self) {
+        let bytes = self.request.len() + self.last_response.len();
+        self.hold.resize(COST + bytes);
     }
 
     /// The connection that it came on has one transaction less.
     fn no_longer_pending(&self, env: &mut Environment) {
         let is_invite = matches!(self.server, ServerTransaction::Invite(_));
+        env.links.asked_no_more(self.upstream.link, self.slot);
         env.links.end(self.upstream.link, is_invite, env.shard);
     }
 

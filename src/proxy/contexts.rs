@@ -16,6 +16,9 @@ use slab::Slab;
 /// opens and closes in turn, without an allocation for each request.
 const MOST_SPARE: usize = 256;
 
+/// A table of so many slots is none that a flood has made.
+const FEW: usize = 4_096;
+
 /// What stands in a slot.
 enum ContextSlot {
     Live(Box<ResponseContext>),
@@ -167,6 +170,27 @@ impl ResponseContexts {
             self.by_key.remove(&key);
         }
         Some(link)
+    }
+
+    /// How many slots there are room for.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// Returns the memory of a flood that is over; `None`: there was none, or it is not over.
+    ///
+    /// Otherwise how many slots there are from now on. A slot that is in use stays where it is, since branches
+    /// name it, so that the table is cut behind the last of them. That looks at every slot, once for each flood.
+    pub(crate) fn shrink(&mut self) -> Option<usize> {
+        let room = self.slots.capacity();
+        if room <= FEW || self.slots.len() >= room / 8 {
+            return None;
+        }
+        self.slots.shrink_to_fit();
+        self.by_key.shrink_to(2 * self.slots.len());
+        // One slot at the end of a large table keeps it: looked at again when that is gone.
+        (self.slots.capacity() < room).then(|| self.slots.capacity())
     }
 
     /// All contexts.

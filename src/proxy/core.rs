@@ -5,6 +5,7 @@ use super::calls::{CallClient, CallTable, CallsOfClients};
 use super::context::NextStep;
 use super::contexts::ResponseContexts;
 use super::denied_users::DeniedUsers;
+use super::departed::Departed;
 use super::environment::{Drain, Environment};
 use super::interface::{Actions, AdvertisedNames};
 use super::link_id::LinkId;
@@ -26,7 +27,7 @@ use crate::reason::MessageReason;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a core knows from its birth.
 #[derive(Clone, Debug)]
@@ -50,6 +51,9 @@ pub struct CoreSetup {
     pub tally: Arc<RequestTally>,
 }
 
+/// How often tables are looked at for what a flood has left.
+const SHRINK: Duration = Duration::from_secs(5);
+
 /// What a binding and a call take, in bytes, with their places in the tables that lead to them.
 const BINDING: usize = 768;
 const CALL: usize = 512;
@@ -65,6 +69,10 @@ pub struct Core {
     pub(crate) pings: Pings,
     /// What has still to follow its clients to other connections.
     pub(crate) following: super::binding::Following,
+    /// What registered clients have asked whose connections have gone.
+    pub(crate) departed: Departed,
+    /// When the tables were last looked at for what a flood has left.
+    shrunk: Instant,
 }
 
 impl Core {
@@ -113,6 +121,8 @@ impl Core {
             contexts: ResponseContexts::default(),
             pings: Pings::default(),
             following: super::binding::Following::default(),
+            departed: Departed::default(),
+            shrunk: setup.now,
         };
         core.env.links.relist(&core.env.tables.listing);
         core.pings.relist(&core.env, setup.now);
@@ -156,6 +166,17 @@ impl Core {
         self.env.note_refusal(reason, out);
     }
 
+    /// Returns the memory of tables that a flood has made large. Looked at now and then, and when nothing is left.
+    pub(crate) fn shrink_tables(&mut self, now: Instant) {
+        let is_due = self.transactions() == 0 || now >= self.shrunk + SHRINK;
+        if is_due {
+            self.shrunk = now;
+            if let Some(slots) = self.contexts.shrink() {
+                self.env.wheel.shrink(slots);
+            }
+        }
+    }
+
     /// Counts what is in tables that grow with what is registered and called.
     pub(crate) fn count_tables(&self) {
         let tables = self.env.directory.len() * BINDING + self.env.calls.len() * CALL;
@@ -176,6 +197,7 @@ impl Core {
             self.following.next(self.env.now),
             self.env.calls.next(),
             self.env.reached.next(),
+            self.departed.next(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -33,6 +33,7 @@ impl Core {
         self.end_silent_calls(now, out);
         self.env.reached.forget_old(now, out);
         self.count_tables();
+        self.look_for_departed(now, out);
         self.follow(now, out);
         while let Some(slot) = self.env.wheel.pop_due(now) {
             if let Some(context) = self.contexts.get_mut(slot) {
@@ -43,6 +44,7 @@ impl Core {
                 self.forget_answered(slot);
             }
         }
+        self.shrink_tables(now);
         self.settle(now, out);
     }
 
@@ -425,6 +427,7 @@ impl Core {
         }
         // First: what ran on the connection asks the directory where its client is now.
         self.client_gone(link, gone.held, gone.former, out);
+        self.client_departed(link, gone.asked, now, out);
         for slot in gone.branches {
             if let Some(context) = self.contexts.get_mut(slot) {
                 let next = context.on_link_gone(link, now, &mut self.env, out);

@@ -29,6 +29,8 @@ pub(crate) struct LinkState {
     pub(crate) leaving: bool,
     /// Transactions that came from it and are still open.
     pub(crate) in_flight: u32,
+    /// Slots of the contexts of a client that came from it and owe their answer: they end with it.
+    pub(crate) asked: Vec<u32>,
     /// Slots of the contexts whose current branch was sent on it.
     pub(crate) branches: Vec<u32>,
     /// The registered clients that it leads to.
@@ -117,6 +119,7 @@ impl LinkState {
             account: None,
             invites: 0,
             most_invites: u32::MAX,
+            asked: Vec::new(),
             branches: Vec::new(),
             held: Vec::new(),
             users: Vec::new(),

@@ -485,6 +485,23 @@ impl Links {
         Rc::clone(link.account.get_or_insert_with(open))
     }
 
+    /// Notes that a context came from a client's connection. Few of a client owe their answer at a time
+    /// (`limits.transactions_per_client`); what a server has asked may be answered on its other connections.
+    pub(crate) fn asks(&mut self, id: LinkId, slot: u32) {
+        if let Some(link) = self.links.get_mut(&id).filter(|link| link.leg.is_client()) {
+            link.asked.push(slot);
+        }
+    }
+
+    /// Undoes [`Self::asks`].
+    pub(crate) fn asked_no_more(&mut self, id: LinkId, slot: u32) {
+        if let Some(link) = self.links.get_mut(&id)
+            && let Some(at) = link.asked.iter().rposition(|other| *other == slot)
+        {
+            link.asked.swap_remove(at);
+        }
+    }
+
     /// Undoes [`Self::begin`].
     pub(crate) fn end(&mut self, id: LinkId, is_invite: bool, own_shard: u8) {
         if let Some(link) = self.links.get_mut(&id) {

@@ -217,6 +217,7 @@ impl Core {
             Ok(Handling::Forward(plan, targets)) => {
                 let context = ResponseContext::new(request, plan, targets, &mut self.env);
                 let slot = self.contexts.insert(context);
+                self.env.links.asks(inbound.origin.link, slot);
                 let Some(context) = self.contexts.get_mut(slot) else {
                     return;
                 };

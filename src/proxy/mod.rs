@@ -33,7 +33,7 @@
 //! | `inbound`, `admission`, `denied_users`, `policy`, `dialog`, `pool_order`, `privacy`, `asserted`, `plan` | RFC 3261 §16.3 to §16.6: whether and how a request passes |
 //! | `hiding`, `outgoing` | what is written to a leg |
 //! | `reply`, `keep_alive` | what this node answers itself |
-//! | `transaction`, `context`, `contexts`, `target_set`, `relay`, `cancellation`, `timeouts` | §16.7, §17: the response context and its transactions |
+//! | `transaction`, `context`, `contexts`, `target_set`, `relay`, `cancellation`, `timeouts`, `departed`, `departure` | §16.7, §17: the response context and its transactions |
 //! | `partner_way`, `covered` | which connection or name of a partner a dialog belongs to |
 //! | `stateless` | the ACK of a 2xx, and BENOTIFY |
 //! | `process` | what goes on in the other process of this node while one hands over to the other |
@@ -63,6 +63,8 @@ mod core;
 mod covered;
 mod credentials;
 mod denied_users;
+mod departed;
+mod departure;
 mod dialog;
 mod environment;
 mod events;

@@ -119,10 +119,12 @@ impl NodeMemory {
 }
 
 impl PartyMemory {
+    /// As far as it was reported.
     pub(super) fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// A shard's part of it has moved by so much.
     pub(super) fn moved(&self, by: isize) {
         add(&self.0, by);
     }

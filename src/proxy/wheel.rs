@@ -149,6 +149,15 @@ impl Wheel {
         Some(entry)
     }
 
+    /// Entries from this number on are not used, and their memory is returned.
+    pub(crate) fn shrink(&mut self, entries: usize) {
+        // Whatever is still armed stays.
+        let used = self.nodes.iter().rposition(|node| node.armed);
+        self.nodes
+            .truncate(entries.max(used.map_or(0, |last| last + 1)));
+        self.nodes.shrink_to_fit();
+    }
+
     /// When this entry is due, up to a tick later.
     pub(crate) fn at(&self, entry: u32) -> Option<Instant> {
         let node = self.nodes.get(entry as usize).filter(|node| node.armed)?;

@@ -151,3 +151,87 @@ fn answered_invites_count_for_their_source_until_their_time_is_over() {
     w.events.clear();
     assert!(asks(&mut w, (client, home), "INVITE", 10).is_ok());
 }
+
+#[test]
+fn what_a_client_has_asked_ends_with_it_and_its_late_answer_is_no_stray() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    let body = format!("X-Large: {}\n", "x".repeat(20_000));
+    let invite = Request::invite().more(&body);
+    w.ask(client, invite);
+    let ringing = w.expect(home, "INVITE");
+    w.rings(home, &ringing);
+    let text = asks(&mut w, (client, home), "MESSAGE", 2).unwrap();
+    let silent = asks(&mut w, (client, home), "INVITE", 3).unwrap();
+    w.lose(client);
+    // What rings is cancelled at once, what has not rung as soon as it does.
+    let cancel = w.expect(home, "CANCEL");
+    assert_eq!(field(&cancel, "CSeq"), Some("1 CANCEL"));
+    w.silent(home);
+    w.answers(home, &ringing, 487);
+    w.expect(home, "ACK");
+    w.events.clear();
+    w.answers(home, &text, 200);
+    let strays = w.reasons();
+    assert!(!strays.contains(&"response_unmatched"), "{strays:?}");
+    w.rings(home, &silent);
+    w.expect(home, "CANCEL");
+    w.answers(home, &silent, 487);
+    w.expect(home, "ACK");
+    // Nothing of it is left but what waits for Timer H.
+    assert_eq!(w.cores[0].open_transactions(), 0);
+    w.pass(Duration::from_secs(40));
+    w.all_freed();
+}
+
+#[test]
+fn what_a_registered_client_has_asked_waits_for_half_a_minute() {
+    for shards in [1, 2] {
+        for comes_back in [true, false] {
+            let mut w = World::with(topology(), shards);
+            let (client, home) = (w.client(), w.peer(FE01));
+            w.register(client, home, "");
+            let branch = "z9hG4bKcall";
+            w.ask(client, Request::invite().branch(branch));
+            let ringing = w.expect(home, "INVITE");
+            w.rings(home, &ringing);
+            w.lose(client);
+            w.silent(home);
+            w.pass(Duration::from_secs(20));
+            let again = w.client();
+            if comes_back {
+                w.register(again, home, "");
+            }
+            w.pass(Duration::from_secs(15));
+            if comes_back {
+                w.silent(home);
+                w.answers(home, &ringing, 200);
+                w.pick(again, "SIP/2.0 200");
+            } else {
+                w.expect(home, "CANCEL");
+                w.answers(home, &ringing, 487);
+                w.expect(home, "ACK");
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_that_a_flood_has_made_large_are_small_again_after_it() {
+    const COUNT: u32 = 10_000;
+    let mut topology = topology();
+    topology.limits.transactions_per_client = COUNT as usize;
+    let mut w = World::with(topology, 1);
+    let (client, home) = (w.client(), w.peer(FE01));
+    for number in 0..COUNT {
+        asks(&mut w, (client, home), "MESSAGE", number).unwrap();
+    }
+    let slots = |w: &World| w.cores[0].contexts.room();
+    assert!(slots(&w) >= COUNT as usize);
+    w.pass(Duration::from_secs(40));
+    assert!(slots(&w) <= 4_096, "{}", slots(&w));
+    // What comes next has a slot and a timer as ever.
+    asks(&mut w, (client, home), "MESSAGE", COUNT).unwrap();
+    w.pass(Duration::from_secs(40));
+    w.all_freed();
+}

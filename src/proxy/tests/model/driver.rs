@@ -382,7 +382,7 @@ impl Driver {
     fn lose(&mut self, link: LinkId) {
         self.settle(false);
         self.links.retain(|(l, _)| *l != link);
-        self.ledger.lost(link);
+        self.ledger.lost(link, self.world.now);
         self.world.lose(link);
         self.settle(false);
     }

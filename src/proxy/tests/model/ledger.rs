@@ -32,6 +32,8 @@ pub(super) struct Call {
     /// How many answers it saw, repetitions aside.
     pub(super) seen: usize,
     pub(super) cancelled: bool,
+    /// When its sender's connection was lost while it waited: so long ago a registered client has come back or never will.
+    left: Option<Instant>,
     /// Answers that the far ends gave and that the sender has not seen yet.
     upstream: Vec<u16>,
     /// Whether an answer was due that must come, so that silence at the end is a fault.
@@ -82,13 +84,20 @@ impl Ledger {
             last: None,
             seen: 0,
             cancelled: false,
+            left: None,
             upstream: Vec::new(),
             certain: false,
         });
     }
 
     /// A connection was lost.
-    pub(super) fn lost(&mut self, link: LinkId) {
+    pub(super) fn lost(&mut self, link: LinkId, now: Instant) {
+        for call in &mut self.calls {
+            let waits = call.finals.is_empty() && matches!(call.who, Who::Client(_));
+            if waits && call.link == link {
+                call.left = Some(now);
+            }
+        }
         for copy in self.calls.iter_mut().flat_map(|c| &mut c.copies) {
             if copy.link == link && (copy.heard.is_none() || matches!(copy.who, Who::Client(_))) {
                 copy.doubtful = true;
@@ -194,9 +203,10 @@ impl Ledger {
                     call.invite && copy.cancelled.is_none(),
                     "one CANCEL for one branch"
                 );
+                let has_left = call.left.is_some_and(|at| now - at >= 29 * SECOND);
                 let heard = copy.heard.expect("no CANCEL before a provisional answer");
                 assert!(
-                    call.cancelled || now - heard >= 180 * SECOND,
+                    call.cancelled || has_left || now - heard >= 180 * SECOND,
                     "nobody asked to cancel"
                 );
                 assert!(copy.finals.is_empty(), "no CANCEL after the final answer");
@@ -218,6 +228,8 @@ impl Ledger {
                     "forwarded after it was answered: {text}"
                 );
                 assert!(!call.cancelled, "forwarded after it was cancelled: {text}");
+                let waits = call.left.is_none_or(|at| now - at <= 31 * SECOND);
+                assert!(waits, "forwarded for nobody: {text}");
                 if let Some(before) = call.copies.last() {
                     let silent = before.heard.is_none();
                     assert!(
