@@ -166,6 +166,8 @@ children=1
 enable_tls=yes
 listen=tls:127.0.0.1:5071
 loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "textops.so"
 loadmodule "tls.so"
 modparam("tls", "tls_method", "TLSv1.2+")
 modparam("tls", "private_key", "$dir/fe01.key.pem")
@@ -174,6 +176,10 @@ modparam("tls", "ca_list", "$dir/enterprise-ca.pem")
 modparam("tls", "verify_certificate", 1)
 modparam("tls", "require_certificate", 1)
 request_route {
+    # A phone is registered when the answer has its Contact (RFC 3261 10.3).
+    if (is_method("REGISTER") && is_present_hf("Contact")) {
+        append_to_reply("Contact: \$hdr(Contact)\r\nExpires: 600\r\n");
+    }
     sl_send_reply("200", "OK");
 }
 CFG

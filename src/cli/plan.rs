@@ -46,7 +46,10 @@ impl PlanCommand {
             }
             files => {
                 // Before the daemon is asked: for a file with faults its inventory would be of no use.
-                let new = load(files.first().map_or(Path::new(""), PathBuf::as_path), at)?;
+                let new = files.first().map_or(Path::new(""), PathBuf::as_path);
+                // The daemon has absolute paths: a relative one would differ from each of them.
+                let new = std::path::absolute(new).unwrap_or_else(|_| new.to_owned());
+                let new = load(&new, at)?;
                 let reply = self.target.ask(&Request::Inventory {}, PATIENCE)?;
                 let Reply::Inventory(held) = reply else {
                     return Err(unexpected());

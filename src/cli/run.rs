@@ -17,8 +17,10 @@ impl RunCommand {
     /// # Errors
     /// Why it could not start.
     pub fn run(self) -> Result<(), Exit> {
+        // As an absolute one, or `plan` would find other paths where the file is named from elsewhere.
+        let file = std::path::absolute(&self.file).unwrap_or(self.file);
         // The log has said why.
-        daemon::serve(&self.file).map_err(|error| match error {
+        daemon::serve(&file).map_err(|error| match error {
             DaemonError::Topology(_) => Exit::Refused,
             DaemonError::Edge(error) if error.is_about_sockets() => Exit::CannotListen,
             DaemonError::Control(_) => Exit::CannotListen,

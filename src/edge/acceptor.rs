@@ -58,12 +58,10 @@ impl Acceptor {
             }
             tasks.spawn_local(Rc::clone(&reception).run_grants());
             // The acceptor's thread also writes the sums of the recorder that is nobody's.
-            let of_thread = Rc::clone(&reception);
             tasks.spawn_local(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = log.write_sums_in_time() => {}
-                    () = of_thread.log.write_sums_in_time() => {}
                 }
             });
             // And says when a denial has ended.
@@ -79,7 +77,6 @@ impl Acceptor {
             while Rc::strong_count(&reception) > 1 {
                 tokio::task::yield_now().await;
             }
-            reception.log.finish();
         });
     }
 }

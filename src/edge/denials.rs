@@ -4,7 +4,7 @@
 //! A connection is looked up before its handshake, in as many steps as there are lengths of prefixes, however many
 //! networks there are. The table that is looked at is immutable; a change makes another one.
 use super::clock;
-use crate::observe::{Event, ShardLog};
+use crate::observe::{Event, Log};
 use crate::proxy::DeniedUsers;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -246,7 +246,7 @@ impl Denials {
     }
 
     /// Says of each denial when it has ended, until the node drains.
-    pub(super) async fn end_in_time(&self, log: &ShardLog, stop: &CancellationToken) {
+    pub(super) async fn end_in_time(&self, log: &Log, stop: &CancellationToken) {
         loop {
             for party in self.take_ended(unix()) {
                 log.record(Event::DenialEnded {

@@ -50,10 +50,10 @@ impl Edge {
 }
 
 impl KickTarget {
-    /// The connections of a party.
+    /// The connections of a party that a denial of it refuses.
     pub fn of(party: &DeniedParty) -> Self {
         match party {
-            DeniedParty::Network(network) => Self::Network(*network),
+            DeniedParty::Network(network) => Self::From(*network),
             DeniedParty::Peer(peer) => Self::Peer(peer.clone()),
             DeniedParty::User(user) => Self::User(user.clone()),
         }

@@ -18,8 +18,10 @@ pub enum KickTarget {
     Connection(u64),
     /// Every one with this peer, by its name.
     Peer(String),
-    /// Every one from there.
+    /// Every one with there, whoever has made it.
     Network(IpNet),
+    /// Every one that came in from there: what this node dials, the topology names, and no denial of an address stops.
+    From(IpNet),
     /// The one with this remote address and port.
     Address(SocketAddr),
     /// Every one that holds a binding of this user: `alice` or `alice@contoso.test`.
@@ -66,6 +68,9 @@ impl KickTarget {
             Self::Connection(number) => connection.number == *number,
             Self::Peer(peer) => connection.peer.as_deref() == Some(peer),
             Self::Network(network) => network.contains(&remote().ip()),
+            Self::From(network) => {
+                connection.opened.listener().is_some() && network.contains(&remote().ip())
+            }
             Self::Address(address) => {
                 remote() == SocketAddr::new(address.ip().to_canonical(), address.port())
             }

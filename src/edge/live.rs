@@ -109,6 +109,13 @@ fn listed_in(shard: &Rc<Shard>, selection: &Selection) -> RowPage<ListedConnecti
             first.offer(connection.number, connection);
         }
     }
+    // An entry may be named apart from its server; of one that a reload took out the name is all that is left.
+    let asked_for = |peer: &str| {
+        shard.with_topology(|topology| {
+            let listed = topology.peer_by_name(peer);
+            listed.map_or_else(|| peer.to_owned(), |at| topology.peer(at).fqdn.to_string())
+        })
+    };
     // One look at the clocks serves all rows.
     let (now, calendar) = (clock::now(), clock::calendar());
     first.page(|connection| {
@@ -121,7 +128,7 @@ fn listed_in(shard: &Rc<Shard>, selection: &Selection) -> RowPage<ListedConnecti
                 rustls::Connection::Client(_) => {
                     // What was asked for is the name of its region, if it was dialled by that.
                     let covered = connection.covered_name().map(|name| name.to_string());
-                    covered.or_else(|| connection.peer.as_deref().map(str::to_owned))
+                    covered.or_else(|| connection.peer.as_deref().map(asked_for))
                 }
             };
             (queued, sni, negotiated(session))

@@ -12,7 +12,7 @@ use super::shard_count::shards;
 use super::signal::Signal;
 use super::slots::Slots;
 use super::sources::Sources;
-use crate::observe::{Event, Log, ShardLog};
+use crate::observe::{Event, Log};
 use crate::proxy::SourceKey;
 use crate::reason::ConnectionReason;
 use crate::topology::{DialAddress, Limits, Topology};
@@ -72,8 +72,8 @@ pub(super) struct Reception {
     pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
     /// Looked at before anything is held for a connection.
     pub(super) denials: Arc<Denials>,
-    /// The thread's own recorder.
-    pub(super) log: ShardLog,
+    /// As in [`Acceptor`]: what it has refused is found there by who asks for refusals.
+    pub(super) log: Log,
     pub(super) stop: CancellationToken,
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) accepting: watch::Receiver<bool>,
@@ -156,7 +156,7 @@ impl Reception {
             known: acceptor.known,
             rules: acceptor.rules,
             denials: acceptor.denials,
-            log: acceptor.log.for_shard(),
+            log: acceptor.log,
             stop: acceptor.stop,
             waiting: acceptor.waiting,
             accepting: acceptor.accepting,

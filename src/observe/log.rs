@@ -152,6 +152,11 @@ impl Log {
         locked(&self.recorder).record(event);
     }
 
+    /// Counts an event that is to have no line.
+    pub fn count(&self, event: EventKind, reason: Option<Reason>) {
+        locked(&self.recorder).count(event, reason);
+    }
+
     /// What every recorder has counted so far, shards included. The counters are read where they are: no shard has to
     /// answer for it.
     pub fn counts(&self) -> Counts {

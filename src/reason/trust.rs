@@ -53,8 +53,8 @@ reasons! {
             remedy: "move the not_after of the [[peer]] if the server is still to be trusted",
         /// the certificate identifies several peers whose rights differ
         AmbiguousIdentity "ambiguous_identity" (rfc "RFC 5922 §7.4", alert AccessDenied)
-            check: "the detail names two [[peer]] entries: compare their kind, trust, domains and policies",
-            remedy: "give these peers separate certificates or the same trust, kind, domains and policies",
+            check: "the detail names two [[peer]] entries: compare their fqdn, kind, trust, domains and policies",
+            remedy: "give these peers separate certificates or the same trust, kind, domains and policies; of entries with one fqdn: have the remote ask for the name of one (SNI), and name the identity in --identity or [[expect]] identity",
         /// the connection asked for a name of this node by which this peer does not know it
         IdentityNotForPeer "identity_not_for_peer" (rfc "RFC 5922 §7.8", alert AccessDenied)
             check: "the detail: `advertise` of the [[peer]], and the identity that this node showed; the event's `sni`",

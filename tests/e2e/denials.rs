@@ -164,8 +164,13 @@ pub(crate) async fn an_address_is_denied_by_a_connection_of_it_in_each_notation_
     let remote = remote.await["remote"].as_str().unwrap().to_owned();
     assert_eq!(said(&world, &["kick", &remote]).await["connections"], 1);
     client.wire().ended(SOON).await.unwrap();
+    // It is among the refusals, although no shard has seen it.
+    let refusals = said(&world, &["refusals"]).await;
+    let denied = |row: &Value| row["reason"] == "denied" && row["remote"].is_string();
+    assert!(refusals["latest"].as_array().unwrap().iter().any(denied));
     // A network closes what is there, in IPv6's notation too.
     let client = world.client("four").await;
+    message_passes(&client, &world.fe01).await;
     let hostile = "scans\u{1b}[2J\u{202e}";
     let denied = [
         "deny",
@@ -189,6 +194,9 @@ pub(crate) async fn an_address_is_denied_by_a_connection_of_it_in_each_notation_
         }
     }
     assert!(closed > 0 || !client.wire().is_live());
+    // What this node has dialled stays, although it is at an address of the network.
+    let dialled = said(&world, &["connections", "--peer"]).await;
+    assert_eq!(dialled["rows"][0]["listener"], Value::Null, "{dialled}");
     let (_, page) = world.edge.command_text(&["deny", "list"]).await;
     assert!(
         page.contains("127.0.0.0/8") && page.contains("scans?[2J"),

@@ -1,6 +1,6 @@
 //! What an operator asks the running daemon for: pools, bounds, other lines for one party, and one page of calls after
 //! another.
-use crate::harness::World;
+use crate::harness::{Edge, Lab, World};
 use serde_json::{Value, json};
 use sipward_lab::site::PARTNER_EDGE;
 use std::process::Command;
@@ -216,4 +216,35 @@ async fn calls_come_page_after_page_and_nothing_is_said_on_standard_error() {
     }
     let (_, pools) = world.edge.command(&["pools"]).await;
     assert!(pools.to_string().contains(PARTNER_EDGE), "{pools}");
+}
+
+/// What is relative in the file is relative to its directory, however the file is named.
+#[tokio::test]
+async fn a_file_is_served_and_planned_from_its_own_directory_by_its_name_alone() {
+    let lab = Lab::new();
+    let mut topology = lab
+        .site
+        .topology(&[(FE01, ([127, 0, 0, 1], 9).into())], None);
+    topology.section("[admin]").text("socket", "control.sock");
+    topology.section("[node]").text("state", "kept");
+    let file = lab
+        .site
+        .write("topology.toml", &topology.to_toml())
+        .unwrap();
+    let edge = Edge::start_beside(&file).await;
+    let (code, status) = edge.command(&["status"]).await;
+    assert_eq!(
+        (code, &status["topology"]),
+        (Some(0), &json!(file.to_str().unwrap()))
+    );
+    let plan = Command::new(env!("CARGO_BIN_EXE_sipward"))
+        .args(["plan", "topology.toml", "--config", "topology.toml"])
+        .current_dir(file.parent().unwrap())
+        .output()
+        .unwrap();
+    let page = String::from_utf8(plan.stdout).unwrap();
+    assert_eq!(plan.status.code(), Some(0), "{page}");
+    assert!(page.starts_with("no effect"), "{page}");
+    assert!(file.with_file_name("kept").is_dir());
+    edge.stop().await;
 }

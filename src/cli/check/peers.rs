@@ -95,6 +95,9 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
     let several = Some(peer.connections).filter(|n| *n > 1);
     let several = several.map(|n| format!("up to {n} from each shard"));
     page.field_if("connections", several)?;
+    // Where a request of a dialog may lead besides, once its connection is gone.
+    let covered = any(&peer.covers).map(|names| format!("in dialogs as well: {names}"));
+    page.field_if("covers", covered)?;
     page.field_if("knows this node as", peer.advertise.as_ref())?;
     page.field_if("reaches", any(&peer.to_domains))?;
     page.field("is shown", &topology.identity(peer.identity).name)

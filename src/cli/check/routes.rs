@@ -4,7 +4,7 @@
 //! members are tried, and how long a dead one costs. All of it is computed from the file; no connection is made.
 use crate::cli::output::{Page, any, counted, listed};
 use crate::proxy::{FAILOVER_SILENCE, REST};
-use crate::topology::{Domain, Health, PeerRef, Pool, Strategy, Topology, show_duration};
+use crate::topology::{ClientPath, Domain, Health, PeerRef, Pool, Strategy, Topology, show_duration};
 use std::collections::HashSet;
 use std::io;
 
@@ -119,5 +119,17 @@ pub(super) fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()
     let by_pool = "the home pool, whatever the Request-URI is";
     page.field("requests go to", by_pool)?;
     let by_route = "where the Route leads that this node has signed";
-    page.field("in a dialog", by_route)
+    page.field("in a dialog", by_route)?;
+    // Only what differs from the default: a registrar that is set otherwise finds no client, and says so to nobody.
+    for pool in topology.pools() {
+        if pool.path == ClientPath::Contact {
+            let found = format!("by the registrars of pool {} in Contact, without a Path", pool.name);
+            page.field("are found", &found)?;
+        }
+        if pool.flow_status != Pool::FLOW_STATUS {
+            let gone = format!("{} to home servers of pool {}", pool.flow_status, pool.name);
+            page.field("when they are gone", &gone)?;
+        }
+    }
+    Ok(())
 }

@@ -94,7 +94,9 @@ impl ControlContext {
     async fn party_of(&self, target: &KickTarget) -> Result<Option<DeniedParty>, ControlRefusal> {
         Ok(match target {
             KickTarget::Peer(peer) => Some(DeniedParty::Peer(peer.clone())),
-            KickTarget::Network(network) => Some(DeniedParty::Network(*network)),
+            KickTarget::Network(network) | KickTarget::From(network) => {
+                Some(DeniedParty::Network(*network))
+            }
             KickTarget::Address(address) => {
                 Some(DeniedParty::Network(address.ip().to_canonical().into()))
             }

@@ -44,8 +44,9 @@ keys! {
             => Compare::Change(|old, new| changed_numbers("priorities", old, new, |pool| pool.priorities.clone()));
         // With its line, since only two of the range are allowed.
         flow_status: Option<Spanned<u16>> = optional("430"), ValueType::Integer(430, 480), reload,
-            "What a home server of the pool is answered for a client that no connection leads to any more. `430` (RFC 5626) makes a \
-             registrar try the next binding; `480` is for servers that take 430 for a fault of their own (Asterisk makes 500 of it)."
+            "What a home server of the pool is answered for a client that no connection leads to any more: 430 or 480, nothing \
+             between. `430` (RFC 5626) makes a registrar try the next binding; `480` is for servers that take 430 for a fault of their \
+             own (Asterisk makes 500 of it)."
             => Compare::Value(|_, pool| ShownValue::Number(u64::from(pool.flow_status)));
         path: ClientPath = default(ClientPath::Path), ValueType::Word(ClientPath::WORDS), reload,
             "How the registrars of a home pool learn the way to a client. `\"path\"`: by a Path (RFC 3327). `\"contact\"`: for \

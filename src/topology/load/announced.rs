@@ -60,17 +60,26 @@ fn check_dialled(topology: &Topology, loading: &mut Loading<'_, '_>) {
     };
     let fqdn = &topology.node.fqdn;
     let listeners = topology.listeners.iter();
-    let shown = listeners
+    let for_peers: Vec<_> = listeners
         .filter(|listener| listener.accept != Accept::Clients)
+        .collect();
+    let mut shown = for_peers
+        .iter()
         .flat_map(|listener| std::iter::once(&listener.identity).chain(&listener.sni));
-    if !shown
-        .into_iter()
-        .any(|at| topology.identity(*at).names.contains(fqdn))
-    {
-        let what = format!(
-            "there is a [[sibling]], and no listener for peers has an identity that carries node.fqdn {fqdn}"
-        );
-        let remedy = format!("have the certificate of one reissued with DNS:{fqdn} too");
+    if !shown.any(|at| topology.identity(*at).names.contains(fqdn)) {
+        // Two mistakes with one effect: no certificate helps where nobody may come in.
+        let (what, remedy) = match for_peers.is_empty() {
+            true => (
+                "there is a [[sibling]], and no listener takes peers: none can connect here".to_owned(),
+                "add \"peer\" to `accept` of a [[listener]]".to_owned(),
+            ),
+            false => (
+                format!(
+                    "there is a [[sibling]], and no listener for peers has an identity that carries node.fqdn {fqdn}"
+                ),
+                format!("have the certificate of one reissued with DNS:{fqdn} too"),
+            ),
+        };
         let code = TopologyReason::SiblingSeesNoFqdn;
         loading.add(code, sibling.line, what, remedy);
     }

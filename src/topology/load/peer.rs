@@ -172,7 +172,7 @@ fn check_not_node(fqdn: &DnsName, raw: &RawPeer, place: &str, loading: &mut Load
     // At the line of the name, which is what has to change.
     if is_node && let Some(text) = &raw.fqdn {
         let what = format!("{place} has the name of this node");
-        let remedy = "remove the peer; a node is not its own peer";
+        let remedy = "write the name of the other server; a node is not its own peer or sibling";
         loading.add(TopologyReason::PeerIsNode, text, what, remedy);
     }
 }

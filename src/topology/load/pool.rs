@@ -11,9 +11,6 @@ use crate::topology::{
 use std::collections::{HashMap, HashSet};
 use toml::Spanned;
 
-/// RFC 5626 §11.5: the flow has failed.
-const NO_FLOW: u16 = 430;
-
 /// Resolves every pool and adds those that federated peers imply.
 ///
 /// The order of the steps matters. Explicit pools come first, since a domain that one of them serves
@@ -95,10 +92,10 @@ fn load(
 /// What stands for "no connection": RFC 5626's own status, or one that every server knows.
 fn flow_status(raw: &RawPool, place: &str, loading: &mut Loading<'_, '_>) -> u16 {
     let Some(status) = &raw.flow_status else {
-        return NO_FLOW;
+        return Pool::FLOW_STATUS;
     };
     let value = *status.get_ref();
-    if ![NO_FLOW, 480].contains(&value) {
+    if ![Pool::FLOW_STATUS, 480].contains(&value) {
         let line = loading.line(status);
         loading.add(
             TopologyReason::OutOfRange,
@@ -460,6 +457,9 @@ fn implied(
 // The line of the first peer that lists the domain is the best that can be named for a pool that nobody
 // wrote.
 impl Pool {
+    /// What `flow_status` is without the key: the flow has failed (RFC 5626 §11.5).
+    pub(crate) const FLOW_STATUS: u16 = 430;
+
     fn implied(domain: &Domain, first: PeerRef, line: u32) -> Self {
         Self {
             name: domain.as_str().to_owned(),
@@ -469,7 +469,7 @@ impl Pool {
             strategy: Strategy::CallIdHash,
             health: None,
             drain: Vec::new(),
-            flow_status: NO_FLOW,
+            flow_status: Self::FLOW_STATUS,
             path: ClientPath::Path,
             priorities: Vec::new(),
             line,

@@ -210,7 +210,7 @@ pub(crate) fn is_meant(peer: &Peer, topology: &Topology, identity: Option<&str>)
 
 /// Why a certificate that speaks for this entry serves none of its FQDN.
 fn not_meant(peer: &Peer, topology: &Topology, identity: Option<&str>) -> StepRefusal {
-    let shown = identity.unwrap_or("nothing that is known");
+    let shown = identity.unwrap_or("one that is not said (`identity`)");
     let of = |peer: &Peer| &topology.identity(peer.identity).name;
     let same = topology.peers_called(peer.fqdn.as_str()).iter();
     let mut same = same.map(|other| topology.peer(*other));

@@ -137,7 +137,7 @@ fn matched(
         return (StepOutcome::Passed, format!("matched by {by}"));
     }
     let own = &topology.identity(peer.identity).name;
-    let shown = identity.unwrap_or("nothing that is known");
+    let shown = identity.unwrap_or("one that is not said (`identity`)");
     let (outcome, verb) = match is_meant(peer, topology, identity) {
         Meant::Yes => (StepOutcome::Passed, "meant"),
         Meant::Another => (StepOutcome::Noted, "another is meant"),

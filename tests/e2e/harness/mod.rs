@@ -82,6 +82,15 @@ impl Edge {
         Self::start_by(shell, topology, topology.parent().unwrap()).await
     }
 
+    /// As [`Self::start`] in the file's own directory, by its name alone, as who tries it out does.
+    pub(crate) async fn start_beside(topology: &Path) -> Self {
+        let directory = topology.parent().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));
+        command.current_dir(directory);
+        let name = Path::new(topology.file_name().unwrap());
+        Self::start_by(command, name, directory).await
+    }
+
     async fn start_by(command: Command, topology: &Path, runtime: &Path) -> Self {
         let (child, log, reader) = spawn(command, topology, runtime);
         let mut edge = Self {
