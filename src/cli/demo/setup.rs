@@ -190,7 +190,8 @@ impl DemoSetup {
              openssl s_client -connect {edge} -servername {EDGE} -CAfile {dir}/enterprise-ca.pem -cert {dir}/revoked.chain.pem -key {dir}/revoked.key.pem\n\
              A softphone: account sip:dave@{HOME}, any password, outbound proxy sip:{edge};transport=tls,\n  \
              CA file {dir}/enterprise-ca.pem; call sip:bob@{HOME} (nobody answers) or a second softphone of yours.\n\
-             The topology is {dir}/topology.toml.\n\nCtrl-C ends it."
+             The topology is {dir}/topology.toml.\n\
+             It answers no commands such as sipward status: sipward run does (docs/start.md, section 2).\n\nCtrl-C ends it."
         )?;
         // Written only now, as no scenario needs it as a file.
         self.site
