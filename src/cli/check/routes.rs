@@ -4,7 +4,9 @@
 //! members are tried, and how long a dead one costs. All of it is computed from the file; no connection is made.
 use crate::cli::output::{Page, any, counted, listed};
 use crate::proxy::{FAILOVER_SILENCE, REST};
-use crate::topology::{ClientPath, Domain, Health, PeerRef, Pool, Strategy, Topology, show_duration};
+use crate::topology::{
+    ClientPath, Domain, Health, PeerRef, Pool, Strategy, Topology, show_duration,
+};
 use std::collections::HashSet;
 use std::io;
 
@@ -123,7 +125,10 @@ pub(super) fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()
     // Only what differs from the default: a registrar that is set otherwise finds no client, and says so to nobody.
     for pool in topology.pools() {
         if pool.path == ClientPath::Contact {
-            let found = format!("by the registrars of pool {} in Contact, without a Path", pool.name);
+            let found = format!(
+                "by the registrars of pool {} in Contact, without a Path",
+                pool.name
+            );
             page.field("are found", &found)?;
         }
         if pool.flow_status != Pool::FLOW_STATUS {

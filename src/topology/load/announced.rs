@@ -70,7 +70,8 @@ fn check_dialled(topology: &Topology, loading: &mut Loading<'_, '_>) {
         // Two mistakes with one effect: no certificate helps where nobody may come in.
         let (what, remedy) = match for_peers.is_empty() {
             true => (
-                "there is a [[sibling]], and no listener takes peers: none can connect here".to_owned(),
+                "there is a [[sibling]], and no listener takes peers: none can connect here"
+                    .to_owned(),
                 "add \"peer\" to `accept` of a [[listener]]".to_owned(),
             ),
             false => (
