@@ -10,6 +10,7 @@
 //! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh);
 //!   with `--against FILE` it fails when a figure is higher than the file allows, with `--keep DIR` the
 //!   profiles stay there for `callgrind_annotate`,
+//! * `reload` shows for how long a reload holds up a shard at most, beside `--partners` and `--idle` clients,
 //! * `smoke` is a short `run` and `memory` against sipward that fails on the first error: it keeps this program alive in tests.
 //!
 //! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
@@ -19,6 +20,7 @@ mod crowd;
 mod home;
 mod instructions;
 mod phases;
+mod reload;
 mod report;
 mod soak;
 mod target;
@@ -61,6 +63,8 @@ pub(crate) struct Options {
     pub(crate) against: Option<String>,
     /// Where the profiles of `instructions` stay, for `callgrind_annotate`.
     pub(crate) keep: Option<String>,
+    /// Partners in the topology besides the home server.
+    pub(crate) partners: usize,
     /// The only phase that runs; all do without it.
     pub(crate) only: Option<Phase>,
 }
@@ -90,6 +94,11 @@ fn main() -> Outcome<()> {
                 Ok(())
             }
             "instructions" => instructions::count(&options).await,
+            "reload" => {
+                let figures = reload::reload(&options).await?;
+                println!("{}", serde_json::to_string(&figures)?);
+                Ok(())
+            }
             "smoke" => {
                 let options = options.short();
                 let mut figures = phases::Figures::new();
@@ -159,6 +168,7 @@ impl Options {
             under: Vec::new(),
             against: None,
             keep: None,
+            partners: 0,
             only: None,
         };
         let mut command = None;
@@ -184,6 +194,7 @@ impl Options {
                 "shards" => options.shards = value.parse()?,
                 "binary" => options.binary = value,
                 "against" => options.against = Some(value),
+                "partners" => options.partners = value.parse()?,
                 "keep" => options.keep = Some(value),
                 "only" => options.only = Some(Phase::named(&value)?),
                 _ => return Err(format!("unknown option --{name}").into()),

@@ -74,6 +74,16 @@ impl Target {
             .raw("connections", "20000")
             .raw("connections_per_source", "20000")
             .text("first_message", "1h");
+        // The discard port: nothing is ever sent there.
+        for number in 0..options.partners {
+            topology
+                .peer(
+                    &format!("sip.partner{number}.test"),
+                    "federated",
+                    "fabrikam-ca",
+                )
+                .list("domains", &[&format!("partner{number}.test")]);
+        }
         if options.shards > 0 {
             topology
                 .section("[node]")
@@ -214,6 +224,49 @@ impl Target {
         Command::new("kill").arg("-TERM").arg(pid).status()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// Has it load its topology again, with one more partner, and waits until it says that it has.
+    pub(crate) fn reload(&self, site: &Site, number: usize) -> Outcome<()> {
+        let file = site.path().join("topology.toml");
+        let log = site.path().join("sipward.log");
+        let mut text = fs::read_to_string(&file)?;
+        text.push_str(&format!(
+            "\n[[peer]]\nfqdn = \"sip.reload{number}.test\"\nkind = \"federated\"\ntrust = [\"fabrikam-ca\"]\ndomains = [\"reload{number}.test\"]\n"
+        ));
+        fs::write(&file, text)?;
+        let done = |log: &str| log.matches("\"event\":\"reload\"").count();
+        let before = done(&fs::read_to_string(&log)?);
+        let pid = self.child.id().to_string();
+        Command::new("kill").arg("-HUP").arg(pid).status()?;
+        let began = super::now();
+        while done(&fs::read_to_string(&log)?) == before {
+            if began.elapsed() > PATIENCE {
+                return Err("no reload".into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// CPU seconds so far of each thread whose name begins so.
+    pub(crate) fn cpu_of_threads(&self, name: &str) -> Vec<f64> {
+        let pid = self.child.id();
+        let threads = fs::read_dir(format!("/proc/{pid}/task"));
+        let threads = threads.into_iter().flatten().flatten();
+        let is_meant = |path: &Path| {
+            let found = fs::read_to_string(path.join("comm"));
+            found.is_ok_and(|found| found.starts_with(name))
+        };
+        let mut paths: Vec<PathBuf> = threads.map(|thread| thread.path()).collect();
+        paths.retain(|path| is_meant(path));
+        paths.sort();
+        let nanoseconds = |path: &PathBuf| {
+            let text = fs::read_to_string(path.join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<f64>().ok()
+        };
+        let all = paths.iter().map(|path| nanoseconds(path).unwrap_or(0.0));
+        all.map(|nanoseconds| nanoseconds / 1e9).collect()
     }
 
     /// CPU seconds so far, user and system, of all its processes and their living threads.

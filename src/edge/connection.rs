@@ -23,6 +23,7 @@ use std::future::poll_fn;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 use tokio::net::TcpStream;
@@ -44,7 +45,7 @@ pub(super) struct Connection {
     /// The listener is the index of its bound socket.
     pub(super) opened: Opened<usize>,
     /// What the remote side presented, to be decided on again after a reload.
-    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) chain: Arc<[CertificateDer<'static>]>,
     /// Which identity of this node was shown to a server, with its leaf: when that is replaced, the connection is too.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
     /// A balancer's health check: its end has no line in the log.
@@ -111,7 +112,7 @@ pub(super) struct Established {
     /// Which side connected.
     pub(super) opened: Opened<usize>,
     /// What the remote side presented; empty: nothing.
-    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) chain: Arc<[CertificateDer<'static>]>,
     /// What this node presented to a server.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
     /// The socket, without a half-written record in it.

@@ -237,7 +237,12 @@ impl Inbound {
                 let known = &shard.shared.known;
                 known.saw(self.arrival.remote.ip(), Priority::Peer, clock::now());
                 shard.log_would_refuse(Direction::Inbound, self.arrival.remote, peer.decision());
-                passes_as_server(&finished.chain, peer, shard.tls().generation())
+                passes_as_server(
+                    &finished.chain,
+                    peer,
+                    shard.tls().generation(),
+                    clock::unix(),
+                )
             }
         };
         // Who shows that it is a peer is no health check, whatever its balancer says.
@@ -255,7 +260,7 @@ impl Inbound {
             identity,
             client,
             opened: Opened::Accepted(self.arrival.listener),
-            chain: finished.chain,
+            chain: finished.chain.into(),
             shown: None,
             tcp: finished.tcp,
             tls: finished.session.into(),

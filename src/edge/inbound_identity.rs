@@ -7,7 +7,7 @@ use crate::topology::{Direction, Listener};
 use crate::trust::{
     Admitted, ClientId, Decision, Generation, PeerId, Presented, decide, decide_inbound,
 };
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::Arc;
 
 /// Who has come in. It can be had from the functions below only, so that no connection exists without a decision.
@@ -93,8 +93,9 @@ pub(super) fn passes_as_server(
     chain: &[CertificateDer<'_>],
     peer: &PeerId,
     generation: &Arc<Generation>,
+    at: UnixTime,
 ) -> bool {
     // As if this node had dialled the peer and been shown this chain; what a server staples is not there.
     let presented = Presented::outbound(chain, peer.peer());
-    decide(&presented, Direction::Outbound, generation, clock::unix()).is_ok()
+    decide(&presented, Direction::Outbound, generation, at).is_ok()
 }

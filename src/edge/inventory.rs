@@ -78,7 +78,7 @@ impl LiveConnections {
                 let listener = listener.unwrap_or_default();
                 *found.clients.entry(listener.clone()).or_default() += 1;
                 if !connection.chain.is_empty() {
-                    found.add_shown((listener, connection.chain.clone()), 1);
+                    found.add_shown((listener, connection.chain.to_vec()), 1);
                 }
                 continue;
             };
@@ -89,7 +89,7 @@ impl LiveConnections {
                 listener,
                 remote: connection.remote(),
                 identity: connection.identity(),
-                chain: connection.chain.clone(),
+                chain: connection.chain.to_vec(),
                 shown: connection.shown.as_ref().map(|(_, leaf)| leaf.clone()),
             });
         }

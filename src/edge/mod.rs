@@ -12,7 +12,7 @@
 //!
 //! From the ground up: the types of one connection (`session`, `connection`, `deadlines`) and of its admission; the state
 //! of a shard (`shard`) and what is done with it (`relay`, `lifecycle`); the tasks (`reading`, `inbound`, `outbound`,
-//! `reevaluate`, `background`); the thread (`shard_loop`); and on top [`Edge`], the handle that the daemon holds, with one
+//! `judged`, `reevaluate`, `background`); the thread (`shard_loop`); and on top [`Edge`], the handle that the daemon holds, with one
 //! file for each thing that it can be asked for (`status`, `calls`, `figures`, `live`, `inventory`, `kick`, `deny`, `trace`, `reload`, `drain`).
 
 mod acceptor;
@@ -56,6 +56,7 @@ mod inbound_identity;
 mod inbox;
 mod inherited;
 mod inventory;
+mod judged;
 mod keep_alive;
 mod kick;
 mod layer;

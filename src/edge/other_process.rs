@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::Arc;
 
 impl Edge {
     /// Shares these ends out among the shards: each gets one at least if there are as many.
@@ -43,7 +44,7 @@ impl Shard {
             identity: RemoteIdentity::OtherProcess,
             client: None,
             opened: Opened::Dialled,
-            chain: Vec::new(),
+            chain: Arc::new([]),
             shown: None,
             tcp,
             tls: super::layer::TlsOrPlain::Plain(Vec::new()),

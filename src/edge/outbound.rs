@@ -240,7 +240,7 @@ impl Shard {
             identity: RemoteIdentity::Peer(dialled.identity),
             client: None,
             opened: Opened::Dialled,
-            chain: chain.to_vec(),
+            chain: chain.into(),
             shown: dialled.shown,
             tcp: dialled.tcp,
             tls: dialled.tls.into(),

@@ -6,77 +6,81 @@
 use super::calendar::Look;
 use super::clock;
 use super::connection::Connection;
-use super::evidence::{Evidence, Reevaluation};
-use super::inbound_identity::passes_as_server;
-use super::opened::Opened;
+use super::evidence::Reevaluation;
+use super::judged::{HeldEvidence, Judgement, Judgements};
 use super::shard::Shard;
+use super::tls::TlsConfigs;
 use crate::observe::Event;
 use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::Reason;
 use crate::trust::Decision;
+use rustls_pki_types::UnixTime;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// The longest sleep between two looks at the calendar: somebody may set the clock, or the machine may have slept.
 const LOOK: Duration = Duration::from_secs(60);
+/// For so long connections are decided on before messages have their turn.
+const STEP: Duration = Duration::from_millis(2);
 
 impl Shard {
-    /// Decides on every connection by the generation that is current now.
-    pub(super) fn reevaluate_all(&self) {
-        self.reevaluate_those(|_| true);
-    }
-
-    /// Decides on the connections that `is_meant` picks. One that has lost its trust does not get it back: its transactions
-    /// are ending.
-    fn reevaluate_those(&self, is_meant: impl Fn(&Connection) -> bool) {
+    /// Decides on every connection by the generation that has become current, at once: no message is relayed between the
+    /// first and the last. What other threads have decided already is taken over.
+    pub(super) fn reevaluate_all(&self, judged: &Judgements) {
+        let (tls, at) = (self.tls(), clock::unix());
         for connection in self.all_connections() {
             // Trust comes back with a new connection only.
-            if connection.withdrawn.get().is_some() || !is_meant(&connection) {
-                continue;
-            }
-            // It has the other end of what nobody else can have: nothing could be judged again.
-            if connection.is_other_process() {
-                self.stays(&connection, RemoteIdentity::OtherProcess, true);
-                continue;
-            }
-            match self.reevaluate(&connection) {
-                Reevaluation::Client(client) => {
-                    // A decision of the new generation: the old one may end sooner.
-                    connection.client.replace(client);
-                    self.stays(&connection, RemoteIdentity::Client, true);
-                }
-                Reevaluation::Peer(peer) => {
-                    // What a peer presented as a client may pass as a server's now, or no longer (RFC 5923 §8.1).
-                    let requests = connection.opened == Opened::Dialled
-                        || passes_as_server(&connection.chain, &peer, self.tls().generation());
-                    self.stays(&connection, RemoteIdentity::Peer(peer), requests);
-                }
-                Reevaluation::Withdrawn(reason, decision) => {
-                    self.withdraw(&connection, reason, decision.as_deref());
-                }
+            if connection.withdrawn.get().is_none() {
+                let known = judged.get(&connection.id).cloned();
+                let judgement = known.unwrap_or_else(|| judge(&connection, &tls, at));
+                self.take(&connection, judgement);
             }
         }
         self.set_calendar();
     }
 
-    /// The same rule that `sipward plan` applies, on the same evidence.
-    fn reevaluate(&self, connection: &Connection) -> Reevaluation {
-        let tls = self.tls();
-        // The listener is looked up anew: a reload may have changed or removed it.
-        // It was proven under this one, and must be again.
-        let name = connection.covered_name();
-        let identity = connection.identity();
-        let evidence = Evidence {
-            opened: connection
-                .opened
-                .map(|index| tls.listener(index).map(|l| &l.listener)),
-            peer: connection.peer.as_deref(),
-            name: name.as_ref(),
-            identity: identity.as_deref(),
-            chain: &connection.chain,
-            shown: connection.shown.as_ref().map(|(_, leaf)| leaf),
-        };
-        evidence.reevaluate(tls.generation(), clock::unix())
+    /// Decides on the connections that `is_meant` picks, since time has passed: in steps, between which messages are
+    /// relayed.
+    async fn reevaluate_in_steps(&self, is_meant: impl Fn(&Connection) -> bool) {
+        let mut step = clock::now();
+        for connection in self.all_connections() {
+            if connection.withdrawn.get().is_some() || !is_meant(&connection) {
+                continue;
+            }
+            // Anew for each: a reload may come between two steps.
+            let judgement = judge(&connection, &self.tls(), clock::unix());
+            self.take(&connection, judgement);
+            if clock::now().saturating_duration_since(step) > STEP {
+                self.settle();
+                tokio::task::yield_now().await;
+                step = clock::now();
+            }
+        }
+        self.set_calendar();
+        self.settle();
+    }
+
+    /// Does with a connection what was decided. One that has lost its trust does not get it back: its transactions are
+    /// ending.
+    fn take(&self, connection: &Connection, judgement: Judgement) {
+        // It has the other end of what nobody else can have: nothing could be judged again.
+        if connection.is_other_process() {
+            return self.stays(connection, RemoteIdentity::OtherProcess, true);
+        }
+        match judgement.outcome {
+            Reevaluation::Client(client) => {
+                // A decision of the new generation: the old one may end sooner.
+                connection.client.replace(client);
+                self.stays(connection, RemoteIdentity::Client, true);
+            }
+            Reevaluation::Peer(peer) => {
+                let requests = judgement.takes_requests;
+                self.stays(connection, RemoteIdentity::Peer(peer), requests);
+            }
+            Reevaluation::Withdrawn(reason, decision) => {
+                self.withdraw(connection, reason, decision.as_deref());
+            }
+        }
     }
 
     /// The connection stays, under an identity of the new generation: peers are numbered anew in each.
@@ -150,20 +154,19 @@ impl Shard {
                     // A turn of the generation concerns everybody, the end of a decision only its connection.
                     let turn = self.tls().generation().next_turn(seen);
                     let turned = turn.is_some_and(|turn| turn <= now.as_secs());
-                    self.reevaluate_those(|connection| {
+                    self.reevaluate_in_steps(|connection| {
                         turned
                             || connection
                                 .decision_ends()
                                 .is_some_and(|e| e <= now.as_secs())
-                    });
-                    self.settle();
+                    })
+                    .await;
                     seen = now;
                     continue;
                 }
                 Look::SetBack => {
                     // Nothing that was known of the future holds.
-                    self.reevaluate_all();
-                    self.settle();
+                    self.reevaluate_in_steps(|_| true).await;
                     seen = now;
                     continue;
                 }
@@ -175,4 +178,10 @@ impl Shard {
             }
         }
     }
+}
+
+/// Decides on one connection here and now.
+fn judge(connection: &Connection, tls: &TlsConfigs, at: UnixTime) -> Judgement {
+    let listener = |index| tls.listener(index).map(|found| &found.listener);
+    HeldEvidence::of(connection).judge(listener, tls.generation(), at)
 }

@@ -2,6 +2,7 @@
 use super::clock;
 use super::error::EdgeError;
 use super::handle::Edge;
+use super::judged::Judgements;
 use super::reception::AcceptRules;
 use super::shard::Shard;
 use super::tls::TlsConfigs;
@@ -27,13 +28,15 @@ impl Edge {
         let rules = AcceptRules::new(topology, &self.listeners);
         self.rules.store(Arc::new(rules));
         self.denials.set_file(&topology.limits().deny.0);
+        let judged = self.judge(&generation).await;
         let tables = self.tables(generation).await;
         // A shard that has ended has nothing left to swap.
-        self.each_to_the_end(move |shard, done| {
-            shard.swap(Arc::clone(&tables), Arc::clone(&keys));
-            let _ = done.send(());
-        })
-        .await;
+        let before = self.each_to_the_end(move |shard, done| {
+            let _ = done.send(shard.swap(Arc::clone(&tables), Arc::clone(&keys), &judged));
+        });
+        let before = before.await;
+        // A large generation takes milliseconds to free, and none of the shards may be the one that does it.
+        let _ = tokio::task::spawn_blocking(move || drop(before)).await;
         Ok(())
     }
 
@@ -49,8 +52,14 @@ impl Edge {
 }
 
 impl Shard {
-    /// The same in one shard, between two turns of its tasks: no message sees half a generation.
-    fn swap(self: &Rc<Self>, tables: Arc<Tables>, keys: Arc<TokenKeys>) {
+    /// The same in one shard, between two turns of its tasks: no message sees half a generation. Returns what was current
+    /// before.
+    fn swap(
+        self: &Rc<Self>,
+        tables: Arc<Tables>,
+        keys: Arc<TokenKeys>,
+        judged: &Judgements,
+    ) -> Option<Arc<Tables>> {
         if let Err(error) = self.renew_settings(tables.generation()) {
             // `Edge::swap` has built the same from the same generation, so this cannot be. A shard that keeps its
             // generation is safe: it goes on under the rules that it has.
@@ -58,14 +67,18 @@ impl Shard {
                 reason: DaemonReason::ShardKeptGeneration.into(),
                 detail: error.to_string(),
             });
-            return;
+            return None;
         }
         self.dialler.forget();
         let now = clock::now();
         // The core first: it must know the new generation's peers when it hears who of them stays.
-        self.feed(None, |core, out| core.on_generation(tables, keys, now, out));
-        self.reevaluate_all();
+        let mut before = None;
+        self.feed(None, |core, out| {
+            before = Some(core.on_generation(tables, keys, now, out));
+        });
+        self.reevaluate_all(judged);
         self.close_denied();
         self.settle();
+        before
     }
 }

@@ -233,13 +233,15 @@ impl Core {
     ///
     /// Response contexts stay as they are: their legs are keys of names, which mean the same in
     /// every generation, and a reload drops no call.
+    ///
+    /// Returns the tables that were current before: whoever has the last of them frees a whole generation.
     pub fn on_generation(
         &mut self,
         tables: Arc<Tables>,
         keys: Arc<TokenKeys>,
         now: Instant,
         out: &mut Actions,
-    ) {
+    ) -> Arc<Tables> {
         let env = &mut self.env;
         env.now = now;
         env.limits = tables.generation.topology().limits().clone();
@@ -247,7 +249,7 @@ impl Core {
         env.tokens.set_keys(keys);
         env.links.relist(&tables.listing);
         env.advertises |= tables.listing.advertises;
-        env.tables = tables;
+        let before = std::mem::replace(&mut env.tables, tables);
         self.pings.relist(env, now);
         for key in self.env.links.active_keys() {
             let Some(peer) = self.env.links.active_mut(key) else {
@@ -264,6 +266,7 @@ impl Core {
         self.env.links.forget_idle_peers();
         self.renumber(out);
         self.settle(now, out);
+        before
     }
 
     /// Sends what waited for a connection to the peer: first what belongs to calls that run (ACK,

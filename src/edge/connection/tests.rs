@@ -69,7 +69,7 @@ async fn connection() -> (Connection, StdStream) {
         identity: RemoteIdentity::Client,
         client: None,
         opened: Opened::Accepted(0),
-        chain: Vec::new(),
+        chain: Arc::new([]),
         shown: None,
         remote: tcp.peer_addr().unwrap(),
         local: tcp.local_addr().unwrap(),
