@@ -68,6 +68,8 @@ impl Shard {
             return self.stays(connection, RemoteIdentity::OtherProcess, true);
         }
         match judgement.outcome {
+            // Nearly all of many thousands: nothing was decided on them, and the core need not hear that.
+            Reevaluation::Client(None) if connection.client.borrow().is_none() => {}
             Reevaluation::Client(client) => {
                 // A decision of the new generation: the old one may end sooner.
                 connection.client.replace(client);
