@@ -48,7 +48,7 @@ impl RecordedToken {
     /// The value is looked for as it was written, in front of an `@`: its MAC cannot stand there by chance, and this node's
     /// own URI needs no parser.
     fn rewrite<'m, 'a>(&'m self, message: &'m Message<'a>, edits: &mut Edits<'m, 'a>) {
-        for value in message.values(HeaderName::RecordRoute).flatten() {
+        for value in message.whole_values(HeaderName::RecordRoute) {
             for at in memchr::memchr_iter(b'@', value) {
                 let before = value.get(..at).unwrap_or_default();
                 let start = at.saturating_sub(self.sent.len());

@@ -190,6 +190,11 @@ impl<'a> Message<'a> {
         self.index.named(name).next().map(|line| self.value(line))
     }
 
+    /// The values of all lines of that name as they stand, each line's values together; what cannot be split is there, too.
+    pub(crate) fn whole_values(&self, name: HeaderName) -> impl Iterator<Item = &'a [u8]> + '_ {
+        self.index.named(name).map(|line| self.value(line))
+    }
+
     /// The comma-separated values over all lines of this name, in order.
     ///
     /// Only for fields that are lists by their definition; nothing for `Other`. A value that cannot be separated from the

@@ -215,6 +215,14 @@ impl<'a> Uri<'a> {
 
 /// Length of the scheme in front of the first colon (RFC 3986 §3.1).
 pub(super) fn scheme_len(text: &[u8]) -> Option<usize> {
+    /// The bit in which lower case differs from upper, in the letters of `sip:`.
+    const LETTERS: u32 = u32::from_le_bytes([0x20, 0x20, 0x20, 0]);
+    // Nearly every URI here, in one comparison.
+    if let Some(first) = text.first_chunk()
+        && u32::from_le_bytes(*first) | LETTERS == u32::from_le_bytes(*b"sip:")
+    {
+        return Some(3);
+    }
     let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
     let end = text.iter().position(|b| !fits(b))?;
     (text.get(end) == Some(&b':') && text.first()?.is_ascii_alphabetic()).then_some(end)
