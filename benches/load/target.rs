@@ -71,6 +71,7 @@ impl Target {
         topology
             .section("[limits]")
             .raw("transactions_per_client", "10000")
+            .raw("invites_per_client", "5000")
             .raw("connections", "20000")
             .raw("connections_per_source", "20000")
             .text("first_message", "1h");

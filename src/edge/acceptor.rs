@@ -217,3 +217,23 @@ fn is_about_one_connection(error: &std::io::Error) -> bool {
             | std::io::ErrorKind::Interrupted
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever else tells that a remote side is gone, the kernel is asked for it on each connection, either way.
+    #[tokio::test]
+    async fn every_connection_ends_when_nothing_is_acknowledged_for_half_a_minute() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dialled = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+        let (dialled, accepted) = tokio::join!(dialled, listener.accept());
+        for stream in [dialled.unwrap(), accepted.unwrap().0] {
+            let socket = SockRef::from(&stream);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), None);
+            prepare(&socket);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+            assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        }
+    }
+}

@@ -241,6 +241,9 @@ reasons! {
         /// priorities are given, but the pool's strategy does not use them
         PrioritiesUnused "priorities_unused"
             remedy: "remove them, or set strategy = \"ordered\"",
+        /// a bound can never be reached, since what it counts is a part of what a smaller one counts
+        BoundNeverReached "bound_never_reached"
+            remedy: "make it smaller than the other one, or remove it",
         /// every member of a pool is draining: no member accepts new requests
         PoolDrained "pool_drained"
             remedy: "remove a member from the pool's `drain`",

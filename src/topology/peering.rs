@@ -149,6 +149,10 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// INVITEs without a final answer from each of its connections, where its entry does not say: half of what it may have open
+    /// in a shard (`limits.transactions_per_peer`).
+    pub(crate) const INVITES: usize = 50_000;
+
     /// An entry of this FQDN, and named by it, that grants nothing and demands what an entry with no key for it demands.
     pub(crate) fn named(fqdn: DnsName, identity: IdentityRef) -> Self {
         Self {
@@ -169,7 +173,7 @@ impl Peer {
             covers: Vec::new(),
             keepalive: None,
             connections: 1,
-            invites: 100_000,
+            invites: Self::INVITES,
             rate: 1_000_000,
             boundary: PeerBoundary::standard(FieldTrust::Outside),
             window: Window::default(),

@@ -45,7 +45,8 @@ pub(crate) async fn at_twice_the_load_every_bye_succeeds_and_new_calls_are_refus
         t.section("[node]").raw("shards", "1");
         t.section("[limits]")
             .raw("transactions", &ADMITTED.to_string())
-            .raw("transactions_per_client", "10000");
+            .raw("transactions_per_client", "10000")
+            .raw("invites_per_client", "5000");
     })
     .await;
     let (alice, server) = (world.client("alice").await, &world.fe01);

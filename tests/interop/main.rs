@@ -32,5 +32,6 @@ mod openssl_crls;
 mod srv_records;
 mod tls_surface;
 mod two_nodes;
+mod vanished;
 mod weak_key;
 mod wire_format;

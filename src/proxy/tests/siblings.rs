@@ -1,5 +1,6 @@
 //! Two nodes of one site: what is for a client of the other one reaches it, and nothing else passes.
 use super::pair::*;
+use crate::topology::{FieldTrust, PeerBoundary, Topology};
 
 #[test]
 fn what_is_for_a_phone_of_the_other_node_reaches_it_and_is_answered() {
@@ -335,6 +336,63 @@ fn a_home_server_that_the_other_node_does_not_list_has_no_rights_there() {
     let answer = pair.nodes[1].pick(pair.siblings[1][0], "SIP/2.0 430");
     assert!(answer.contains("from not allowed"), "{answer}");
     pair.nodes[1].silent(phone);
+}
+
+/// The nodes' files differ: what one lets its server do, the other does not take from it.
+#[test]
+fn a_grant_that_this_node_does_not_have_is_not_taken_from_the_other() {
+    let asserted = "P-Asserted-Identity: <sip:boss@contoso.test>\n";
+    let standard = |asserts| PeerBoundary::standard(FieldTrust::of_peer(asserts));
+    let of = |asserts| {
+        move |topology: &mut Topology| {
+            topology.peers[0].assert_identity = asserts;
+            topology.peers[0].boundary = standard(asserts);
+        }
+    };
+    // Each node's own grant, and whether what the server asserts arrives: both must let it pass.
+    for (here, there) in [(true, true), (true, false), (false, true)] {
+        let mut pair = Pair::new(1);
+        let (phone, path) = pair.phone(1);
+        for (at, asserts) in [here, there].into_iter().enumerate() {
+            let mut topology = one_of_two(topology(), at);
+            of(asserts)(&mut topology);
+            pair.nodes[at].load(topology);
+        }
+        pair.sends(0, &invite(&format!("{path}{asserted}"), "z9hG4bK1"));
+        let called = pair.nodes[1].pick(phone, "INVITE");
+        let arrives = fields(&called, "P-Asserted-Identity").len() == 1;
+        assert_eq!(arrives, here && there, "{here} {there}\n{called}");
+    }
+    // A server that is in no entry there, or in no pool of the client's domain, reaches nobody, however the first node has it.
+    type Change = fn(&mut Topology);
+    let changes: [(Change, &str); 2] = [
+        (
+            |topology| {
+                let unlisted = crate::topology::DnsName("other.contoso.test".into());
+                let other = topology.peers[0].clone().renamed(unlisted);
+                topology.peers[0] = other;
+            },
+            "trust_withdrawn",
+        ),
+        (
+            |topology| {
+                topology.pools[0].peers.remove(0);
+            },
+            "token_not_for_origin",
+        ),
+    ];
+    for (change, reason) in changes {
+        let mut pair = Pair::new(1);
+        let (phone, path) = pair.phone(1);
+        let mut other = one_of_two(topology(), 1);
+        change(&mut other);
+        pair.nodes[1].load(other);
+        pair.nodes[1].reasons();
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        assert_eq!(pair.nodes[1].reasons(), [reason]);
+        pair.nodes[1].silent(phone);
+        pair.nodes[0].pick(pair.homes[0], "SIP/2.0 430");
+    }
 }
 
 #[test]

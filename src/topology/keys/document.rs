@@ -1,7 +1,7 @@
 //! Reads the whole document: its sections, each by its rows.
-use super::limits;
 use super::reader::{TablePlace, TableReader, retain};
 use super::sections::{Document, SECTIONS, Section};
+use super::{limit_pairs, limits};
 use crate::topology::TopologyReason;
 use crate::topology::findings::{Findings, Source};
 use crate::topology::nearest::{did_you_mean, nearest};
@@ -59,6 +59,7 @@ pub(crate) fn read(
     let read = Document::from_checked(document);
     // Relations between keys of one table are looked at where the lines are still at hand.
     limits::check(&read.limits, document, source, found);
+    limit_pairs::check(&read.limits, document, source, found);
     read
 }
 

@@ -198,7 +198,8 @@ limits! {
         "The same of one client connection.";
     answered_per_peer: bytes 256 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
         "The same of each connection with a peer.";
-    invites_per_client: count 1_000, (1, 1_000_000), reload,
+    // Half of its transactions: calls that ring leave room for what else a phone sends.
+    invites_per_client: count 100, (1, 1_000_000), reload,
         "INVITEs without a final answer at a time from one client connection; re-INVITEs may take an eighth more. More are answered 503.";
     failed_logins: count 10, (1, 1_000_000), reload,
         "Requests with credentials that are answered 401, 403 or 407 (an old nonce aside) in a minute, from one source and for one account; more are answered 503. Who has registered from that source is counted apart; a connection that holds a binding has ten times as many.";

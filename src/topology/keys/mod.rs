@@ -19,6 +19,7 @@ pub(crate) mod health;
 pub(crate) mod hep;
 pub(crate) mod http;
 pub(crate) mod identity;
+mod limit_pairs;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod log;

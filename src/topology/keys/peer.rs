@@ -130,7 +130,7 @@ keys! {
         // More than one helps only where a single TLS stream is the bottleneck.
         connections: u8 = default(1), ValueType::Integer(1, MOST_CONNECTIONS), reload,
             "Connections that each shard makes to it under load. The requests of a dialog share one.";
-        invites: usize = default(100_000), ValueType::Integer(1, 10_000_000), reload,
+        invites: usize = default(Peer::INVITES), ValueType::Integer(1, 10_000_000), reload,
             "INVITEs without a final answer at a time from each connection with it; re-INVITEs may take an eighth more. More are \
              answered 503.";
         rate: usize = default(1_000_000), ValueType::Integer(1, 100_000_000), reload,

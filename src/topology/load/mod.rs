@@ -5,6 +5,7 @@
 mod admin;
 mod announced;
 mod boundary;
+mod bounds;
 mod client_certificates;
 mod covers;
 mod dns;

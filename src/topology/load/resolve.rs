@@ -3,7 +3,7 @@ use super::loading::Loading;
 use super::peer::PeerNames;
 use super::section_names::SectionNames;
 use super::{
-    admin, announced, boundary, covers, dns, expect, hep, http, identity, listener, node,
+    admin, announced, boundary, bounds, covers, dns, expect, hep, http, identity, listener, node,
     own_chain, peer, pool, succession, tenant, tokens, trust,
 };
 use crate::topology::keys::Document;
@@ -131,6 +131,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     announced::check(&topology, loading);
     succession::check(&topology, loading);
     tenant::check(&topology, loading);
+    bounds::check(&topology, loading);
     Some(topology)
 }
 

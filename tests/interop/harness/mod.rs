@@ -22,7 +22,7 @@ pub(crate) use asterisk::Asterisk;
 pub(crate) use baresip::{Phone, Target};
 pub(crate) use certificates::{Certificates, DOMAIN, EDGE, HOME, Pair, SECOND_HOME};
 pub(crate) use dnsmasq::Dnsmasq;
-pub(crate) use edge::{Edge, Peering};
+pub(crate) use edge::{Edge, Event, Peering};
 pub(crate) use feed::Mark;
 pub(crate) use haproxy::Haproxy;
 pub(crate) use kamailio::{CONTOSO, FABRIKAM, Home, Setup};
