@@ -224,6 +224,7 @@ mod tests {
 
     /// Whatever else tells that a remote side is gone, the kernel is asked for it on each connection, either way.
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "it connects to itself")]
     async fn every_connection_ends_when_nothing_is_acknowledged_for_half_a_minute() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dialled = tokio::net::TcpStream::connect(listener.local_addr().unwrap());

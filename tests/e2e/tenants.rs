@@ -241,6 +241,25 @@ pub(crate) async fn nobody_of_one_tenant_reaches_the_other() {
         world.partner.answer(&call, 403).await.unwrap();
         world.refused("home_domain_not_for_peer").await;
     }
+    // In a call of the other tenant, by the route that the partner has of it.
+    let other = world.pbx[1].dial(world.edge.address, EDGE).await.unwrap();
+    let call = world.pbx[1].invite("sip:carol@edge.fabrikam.test");
+    let call = call.from(&format!("sip:+4930@{}", NAMES[1])).on(&other);
+    let call = call.send().await.unwrap();
+    let invite = world.partner.expect("INVITE").await.unwrap();
+    let mut theirs = world.partner.accept(&invite).await.unwrap();
+    let ok = world.pbx[1].answer(&call, 200).await.unwrap();
+    world.pbx[1].ack(&call, &ok).await.unwrap();
+    world.partner.expect("ACK").await.unwrap();
+    let bye = world.partner.within(&mut theirs, "BYE").on(&wires[0]);
+    let bye = bye.send().await.unwrap();
+    world.partner.answer(&bye, 403).await.unwrap();
+    let refused = world
+        .edge
+        .log
+        .wait("request_refused", |e| e["method"] == "BYE");
+    // Its contact was sealed for the other entry, and its route is that one's as well.
+    assert_eq!(refused.await.unwrap()["reason"], "token_forged");
     // A name that is nobody's tells of no tenant.
     let stranger = world.partner.dial(world.edge.address, EDGE).await.unwrap();
     stranger.ended(SOON).await.unwrap();

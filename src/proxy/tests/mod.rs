@@ -9,6 +9,7 @@ mod boundary;
 mod callers;
 mod calls;
 mod contacts;
+mod crafted;
 mod credentials;
 mod crossing;
 mod crowded;
