@@ -20,6 +20,8 @@ pub struct Handed {
     pub sockets: Vec<(String, OwnedFd)>,
     /// Stands in for a token key where the topology has none.
     pub random_key: [u8; 32],
+    /// Whether the numbers of this process's connections are odd.
+    pub odd_numbers: bool,
 }
 
 impl Edge {
@@ -36,6 +38,7 @@ impl Edge {
         Ok(Handed {
             sockets: copies.collect::<io::Result<_>>()?,
             random_key: self.random_key,
+            odd_numbers: self.numbers.are_odd(),
         })
     }
 

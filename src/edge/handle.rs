@@ -1,6 +1,7 @@
 //! The handle to the running edge, and its way to each shard's thread: one fan-out for all that can be asked of the shards.
 use super::bind::HandedSocket;
 use super::clock_pair::ClockPair;
+use super::connection_number::ConnectionNumbers;
 use super::denials::Denials;
 use super::inbox::{Inboxes, ShardMessage};
 use super::reception::AcceptRules;
@@ -42,6 +43,8 @@ pub struct Edge {
     pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
     /// Stands in for a token key where the topology has none: it must outlive reloads, or dialogs would lose their way.
     pub(super) random_key: [u8; 32],
+    /// Numbers for its connections.
+    pub(super) numbers: Arc<ConnectionNumbers>,
     /// The bound listeners' names, in the order of their sockets.
     pub(super) listeners: Arc<[String]>,
     /// The recorder of what is no shard; the drain has it write what it owes.

@@ -26,6 +26,7 @@ use crate::proxy::{
 use crate::reason::DaemonReason;
 use crate::topology::{Accept, Topology};
 use crate::trust::{Generation, SeenChains};
+use arc_swap::ArcSwap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -63,8 +64,8 @@ impl Edge {
         let names = names(&generation, &bound);
         // The acceptor's view of the topology: it belongs to no shard, whose settings a reload renews.
         let rules = AcceptRules::new(topology, &listeners);
-        let rules = Arc::new(arc_swap::ArcSwap::from_pointee(rules));
-        let (numbers, known): (Arc<ConnectionNumbers>, Arc<KnownSources>) = Default::default();
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
+        let (numbers, known) = (numbers(inheritance), Arc::<KnownSources>::default());
         // Complete before anything is accepted.
         let denials = all_denials(topology, denied);
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
@@ -115,10 +116,8 @@ impl Edge {
         }
         let sockets = Mutex::new(bound.handed(topology)?);
         let trial = CancellationToken::new();
-        let (at, tried) = match inheritance {
-            Some(_) => trial_sockets(&bound)?,
-            None => (Vec::new(), Vec::new()),
-        };
+        let tried = inheritance.map(|_| trial_sockets(&bound)).transpose()?;
+        let (at, tried) = tried.unwrap_or_default();
         // Whoever has the listeners before it goes on accepting until this process has passed.
         let accepting = watch::Sender::new(inheritance.is_none());
         let waiting = Arc::default();
@@ -154,6 +153,7 @@ impl Edge {
             rules,
             denials,
             random_key,
+            numbers,
             listeners,
             log,
             seen,
@@ -173,10 +173,18 @@ fn all_denials(topology: &Topology, denied: Vec<Denial>) -> Arc<Denials> {
     denials
 }
 
+/// Those that the former process of this node does not use.
+fn numbers(inheritance: Option<&Inheritance>) -> Arc<ConnectionNumbers> {
+    let are_odd = inheritance.is_some_and(|former| former.odd_numbers);
+    Arc::new(ConnectionNumbers::new(are_odd))
+}
+
 /// What the former process of this node leaves to the edge.
 pub struct Inheritance {
     /// Stands in for a token key where the topology has none: what the former process has signed must go on.
     pub random_key: [u8; 32],
+    /// Whether the numbers of connections are odd: those of the former process are the others.
+    pub odd_numbers: bool,
     /// Connections between the two.
     pub links: usize,
 }

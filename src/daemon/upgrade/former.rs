@@ -32,6 +32,7 @@ pub(in crate::daemon) struct Former {
     pid: u32,
     version: String,
     key: [u8; 32],
+    has_odd_numbers: bool,
 }
 
 /// The former process while it lets its clients go.
@@ -71,7 +72,13 @@ impl Former {
     pub(in crate::daemon) async fn meet(end: UnixStream) -> io::Result<Self> {
         let mut conversation = Conversation::over(end)?;
         let word = timeout(FOR_WORD, conversation.heard.recv()).await;
-        let Ok(Some(Word::Hello { version, pid, key })) = word else {
+        let Ok(Some(Word::Hello {
+            version,
+            pid,
+            key,
+            odd_numbers,
+        })) = word
+        else {
             return Err(io::Error::other("the former process does not say hello"));
         };
         // Another length is another version's, whose routes this one could not read either.
@@ -84,6 +91,7 @@ impl Former {
             pid,
             version,
             key,
+            has_odd_numbers: odd_numbers,
         })
     }
 
@@ -91,6 +99,7 @@ impl Former {
     pub(in crate::daemon) fn inheritance(&self, links: usize) -> Inheritance {
         Inheritance {
             random_key: self.key,
+            odd_numbers: !self.has_odd_numbers,
             links,
         }
     }

@@ -90,6 +90,7 @@ pub(in crate::daemon) async fn start(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         key: STANDARD.encode(handed.random_key),
+        odd_numbers: handed.odd_numbers,
     };
     // The key is said and not put on the command line or in the environment, which others could read. Who has ended already
     // says so below.

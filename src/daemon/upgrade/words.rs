@@ -16,6 +16,9 @@ pub(super) enum Word {
         pid: u32,
         /// Stands in for a token key where the topology has none, in base64.
         key: String,
+        /// Whether the numbers of its connections are odd; an earlier version has both kinds.
+        #[serde(default)]
+        odd_numbers: bool,
     },
     /// The new one has passed its self-check.
     Ready {
