@@ -5,6 +5,7 @@
 //! what will end soon (`watch`, `crl_timer`, `crl_fetch`, `forecast`), and beside it the thread that monitoring asks (`http`).
 
 mod address_guard;
+mod allocator;
 mod clock;
 mod confinement;
 pub mod control;

@@ -1,5 +1,6 @@
 //! The daemon as a service: signals, commands, and the notifications of systemd (sd_notify(3); `Type=notify` and
 //! `notify-reload`).
+use super::allocator;
 use super::confinement::{Outside, confine};
 use super::control::{
     ControlContext, ControlPlace, ControlRefusal, ControlServer, Reply, Request, Sinks,
@@ -79,6 +80,7 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         Ok(generation) => confine(generation.topology()),
         Err(_) => (Outside::default(), None),
     };
+    allocator::return_what_is_free();
     let (log, _guard) = Log::start(&settings, queue, sink);
     // From now on what libraries log comes the same way.
     log.gather_library_logs();
