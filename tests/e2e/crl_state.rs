@@ -135,8 +135,11 @@ async fn held(world: &World, issuer: &str, number: &str) -> Value {
 }
 
 fn sipward(arguments: &[&str]) -> (Option<i32>, String) {
+    // No daemon is asked that somebody else runs on this machine.
+    let nowhere = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_sipward"))
         .args(arguments)
+        .env("RUNTIME_DIRECTORY", nowhere.path())
         .env_remove("STATE_DIRECTORY")
         .output()
         .unwrap();
