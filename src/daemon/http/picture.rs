@@ -102,8 +102,9 @@ pub(super) fn svg(snapshot: &Snapshot) -> String {
 fn left(snapshot: &Snapshot) -> Vec<PictureBox> {
     let shards = &snapshot.shards;
     let clients = format!(
-        "{} connections, {} registered",
-        shards.clients, shards.bindings
+        "{}, {} registered",
+        counted(shards.clients),
+        shards.bindings
     );
     let calls = format!("{} answered", shards.calls);
     let boxes = [("clients", clients), ("calls", calls)];
@@ -185,7 +186,15 @@ fn peer(snapshot: &Snapshot, reference: PeerRef, role: &str) -> PictureBox {
     PictureBox {
         light,
         name: peer.name.to_string(),
-        says: format!("{role}, {} connections", connections),
+        says: format!("{role}, {}", counted(connections)),
+    }
+}
+
+/// Connections by their number.
+fn counted(connections: usize) -> String {
+    match connections {
+        1 => "1 connection".to_owned(),
+        _ => format!("{connections} connections"),
     }
 }
 

@@ -339,7 +339,15 @@ fn without_numbers_the_later_crl_counts_and_a_number_in_between_is_not_forgotten
         refreshed(generation, vec![file("0.crl", false, &crl)])
     };
     let start = generation(&[&ca], &[at(Some(20), -500, &[])]);
-    let bare = put(start, at(None, -400, &[&leaf]));
+    // Two of one second: their dates are relative to the time at which they are made.
+    let (revoking, empty) = loop {
+        let began = pki::now();
+        let both = (at(None, -400, &[&leaf]), at(None, -400, &[]));
+        if pki::now() == began {
+            break both;
+        }
+    };
+    let bare = put(start, revoking);
     assert_eq!(inbound(&bare, &leaf.chain), TrustReason::Revoked);
     // Lower than 20 although later, later than nothing although higher.
     for old in [
@@ -350,7 +358,7 @@ fn without_numbers_the_later_crl_counts_and_a_number_in_between_is_not_forgotten
         let next = refresh(&bare, vec![file("0.crl", false, &old)]);
         assert_eq!(next.refused[0].refusal, CrlReason::Older);
     }
-    let both = put(bare, at(None, -400, &[]));
+    let both = put(bare, empty);
     assert_eq!(
         inbound(&both, &leaf.chain),
         TrustReason::Revoked,
