@@ -6,7 +6,7 @@ use super::listing::{PATIENCE, for_time, refused_until};
 use super::output::{counted, show};
 use super::table::{Table, text};
 use super::target::{Target, Unanswered, unexpected};
-use crate::daemon::control::{Denial, DeniedParty, Reply, Request};
+use crate::daemon::control::{Denial, NamedParty, Reply, Request};
 use crate::reason::DaemonReason;
 use crate::topology::show_moment;
 use std::io::{self, Write};
@@ -148,9 +148,9 @@ fn page(denials: &[Denial], out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new([text("DENIED"), text("KIND"), text("UNTIL"), text("REASON")]);
     for denial in denials {
         let kind = match &denial.party {
-            DeniedParty::Network(_) => "network",
-            DeniedParty::Peer(_) => "peer",
-            DeniedParty::User(_) => "user",
+            NamedParty::Network(_) => "network",
+            NamedParty::Peer(_) => "peer",
+            NamedParty::User(_) => "user",
         };
         table.row([
             denial.party.to_string(),

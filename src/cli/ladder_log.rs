@@ -8,6 +8,7 @@
 use super::Exit;
 use super::ladder::{Ladder, LadderEvent, LadderStep};
 use super::listing::field;
+use super::message_selection::MessageSelection;
 use super::output::counted;
 use super::trace::note_of;
 use crate::proxy::RegisteredUser;
@@ -39,23 +40,13 @@ const NOTED: [&str; 7] = [
 
 /// The command with its arguments.
 #[derive(Clone, Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("selection")))]
 pub struct LadderCommand {
     /// The log, JSON lines as the daemon writes them; - is standard input
     #[arg(value_name = "LOG")]
     pub log: PathBuf,
-    /// Only what came from or went to this peer
-    #[arg(long, value_name = "PEER", group = "selection")]
-    pub peer: Option<String>,
-    /// Only with this Call-ID
-    #[arg(long, value_name = "ID", group = "selection")]
-    pub call_id: Option<String>,
-    /// Only from or to this user: alice or alice@contoso.test
-    #[arg(long, value_name = "USER", group = "selection")]
-    pub user: Option<String>,
-    /// Only over the connection with this number
-    #[arg(long, value_name = "NUMBER", group = "selection")]
-    pub connection: Option<u64>,
+    /// Which of it
+    #[command(flatten)]
+    pub selection: MessageSelection,
     /// At most so many lines of the log, the first ones
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     pub limit: usize,
@@ -180,20 +171,20 @@ impl LadderCommand {
         };
         // As text: a number that is missing is no number.
         let numbers = ["connection", "to_connection"];
-        if let Some(peer) = &self.peer {
+        if let Some(peer) = &self.selection.peer {
             let peers = ["from_peer", "to_peer", "peer", "through"];
             return any(&peers, &|it| it.eq_ignore_ascii_case(peer));
         }
-        if let Some(id) = &self.call_id {
+        if let Some(id) = &self.selection.call_id {
             return field(event, "call_id") == *id;
         }
-        if let Some(user) = &self.user {
+        if let Some(user) = &self.selection.user {
             return any(&["from", "to"], &|it| {
                 let uri = Uri::parse(it.as_bytes());
                 uri.is_ok_and(|uri| RegisteredUser::of(&uri).is_called(user))
             });
         }
-        match self.connection {
+        match self.selection.connection {
             Some(number) => any(&numbers, &|it| it == number.to_string()),
             None => true,
         }

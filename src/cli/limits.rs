@@ -40,7 +40,7 @@ fn page(limits: &[ListedLimit], out: &mut dyn Write) -> io::Result<()> {
         number("VALUE"),
         number("USED"),
         text("BY"),
-        number("HITS"),
+        text("HITS"),
         text("DEFAULT"),
     ]);
     let shown = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
@@ -51,12 +51,17 @@ fn page(limits: &[ListedLimit], out: &mut dyn Write) -> io::Result<()> {
             true => String::new(),
             false => limit.default.clone(),
         };
+        // One refusal has one reason: which of the two it was, its line in the log says.
+        let hits = match &limit.hits_with {
+            Some(with) => format!("{} (with {with})", shown(limit.hits)),
+            None => shown(limit.hits),
+        };
         table.row([
             limit.limit.clone(),
             limit.value.clone(),
             shown(limit.used),
             used_by(limit),
-            shown(limit.hits),
+            hits,
             default,
         ]);
     }

@@ -25,6 +25,7 @@ mod listing;
 pub mod log_level;
 #[cfg(feature = "man")]
 pub mod manual;
+mod message_selection;
 pub mod names;
 mod newcomer;
 mod output;

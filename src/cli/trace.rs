@@ -5,6 +5,7 @@
 use super::Exit;
 use super::ladder::{Ladder, LadderEvent, LadderStep};
 use super::listing::{field, for_time};
+use super::message_selection::MessageSelection;
 use super::output::{counted, plain, write_json_line};
 use super::pcapng::{self, CapturedMessage};
 use super::target::Target;
@@ -27,23 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The command with its arguments.
 #[derive(Clone, Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("selection")))]
 pub struct TraceCommand {
-    /// Only on connections with this peer
-    #[arg(long, value_name = "PEER", group = "selection")]
-    pub peer: Option<String>,
     /// Only on connections of clients from this address or network, or that this user has registered over
     #[arg(long, value_name = "ADDRESS|USER", group = "selection")]
     pub client: Option<String>,
-    /// Only with this Call-ID
-    #[arg(long, value_name = "ID", group = "selection")]
-    pub call_id: Option<String>,
-    /// Only from or to this user: alice or alice@contoso.test
-    #[arg(long, value_name = "USER", group = "selection")]
-    pub user: Option<String>,
-    /// Only on the connection with this number
-    #[arg(long, value_name = "NUMBER", group = "selection")]
-    pub connection: Option<u64>,
+    /// Which of them
+    #[command(flatten)]
+    pub selection: MessageSelection,
     /// For so long, an hour at most
     #[arg(long = "for", value_name = "TIME", default_value = "5m", value_parser = for_time)]
     pub time: Duration,
@@ -103,11 +94,11 @@ impl TraceCommand {
             goes_on: false,
         };
         let mut request = TraceRequest {
-            peer: self.peer,
+            peer: self.selection.peer,
             client: self.client,
-            call_id: self.call_id,
-            user: self.user,
-            connection: self.connection,
+            call_id: self.selection.call_id,
+            user: self.selection.user,
+            connection: self.selection.connection,
             for_s: self.time.as_secs(),
             limit: self.limit,
             // Each by a word of its own: nobody shows a password to see an SDP.

@@ -61,7 +61,7 @@ pub(super) fn write(directory: &Path, denials: &[Denial]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::DeniedParty;
+    use crate::proxy::NamedParty;
 
     #[test]
     fn what_is_written_is_read_and_what_is_damaged_is_an_error() {
@@ -69,12 +69,12 @@ mod tests {
         assert!(read(directory.path()).unwrap().is_empty());
         let denials = [
             Denial {
-                party: DeniedParty::Network("203.0.113.0/24".parse().unwrap()),
+                party: NamedParty::Network("203.0.113.0/24".parse().unwrap()),
                 until: Some(7),
                 reason: Some("scans".to_owned()),
             },
             Denial {
-                party: DeniedParty::User("alice".to_owned()),
+                party: NamedParty::User("alice".to_owned()),
                 until: Some(8),
                 reason: None,
             },

@@ -1,7 +1,7 @@
 //! The parties whose requests have other lines for a while.
 //!
 //! Kept here and not in the shards, which take over a copy of the whole list with each change.
-use crate::proxy::{LogLevel, LoggedParty};
+use crate::proxy::{LogLevel, NamedParty};
 use crate::topology::{LogRequests, network};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,8 +29,8 @@ impl RunningLevel {
     fn of(level: &LogLevel, until: u64) -> Self {
         let party = level.party.to_string();
         let (peer, client) = match level.party {
-            LoggedParty::Peer(_) => (Some(party), None),
-            LoggedParty::Network(_) | LoggedParty::User(_) => (None, Some(party)),
+            NamedParty::Peer(_) => (Some(party), None),
+            NamedParty::Network(_) | NamedParty::User(_) => (None, Some(party)),
         };
         Self {
             peer,
@@ -44,10 +44,10 @@ impl RunningLevel {
     pub(super) fn level(&self) -> Option<LogLevel> {
         // As on the command line: an address is never a user's name.
         let party = match (&self.peer, &self.client) {
-            (Some(peer), _) => LoggedParty::Peer(peer.clone()),
+            (Some(peer), _) => NamedParty::Peer(peer.clone()),
             (None, Some(client)) => match network(client) {
-                Some(network) => LoggedParty::Network(network),
-                None => LoggedParty::User(client.clone()),
+                Some(network) => NamedParty::Network(network),
+                None => NamedParty::User(client.clone()),
             },
             (None, None) => return None,
         };
@@ -110,11 +110,11 @@ impl LogLevelList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::LoggedParty;
+    use crate::proxy::NamedParty;
     use crate::topology::LogRequests;
 
     fn level(peer: usize, requests: LogRequests) -> LogLevel {
-        let party = LoggedParty::Peer(format!("fe{peer}.contoso.test"));
+        let party = NamedParty::Peer(format!("fe{peer}.contoso.test"));
         LogLevel { party, requests }
     }
 

@@ -183,7 +183,8 @@ impl Daemon {
     pub(super) async fn try_listeners(&self) -> Result<(), DaemonError> {
         let addresses = self.edge.trial_addresses();
         // As after a reload, by the certificates and not by what was loaded.
-        let served = own_listeners::check(&self.generation(), &addresses).await;
+        let served =
+            own_listeners::check(&self.generation(), &addresses, &self.edge.denials()).await;
         let wrong = served.iter().find(|it| it.result != ServedResult::Expected);
         wrong.map_or(Ok(()), |it| Err(DaemonError::Trial(it.to_string())))
     }

@@ -1,7 +1,8 @@
 //! After a reload: a handshake with each listener of this node, to see that the new certificate is what it shows.
 use super::reload_report::{ServedCheck, ServedResult};
-use crate::edge::{Served, served};
-use crate::topology::{Identity, Listener, Topology};
+use crate::edge::{Denial, Served, served};
+use crate::proxy::NamedParty;
+use crate::topology::{Identity, Listener, Topology, reached_at};
 use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn check(
     generation: &Generation,
     addresses: &[(String, SocketAddr)],
+    denied: &[Denial],
 ) -> Vec<ServedCheck> {
     let topology = generation.topology();
     let now = UnixTime::now();
@@ -60,7 +62,10 @@ pub(super) async fn check(
                 (check.result, check.detail) = match found {
                     Served::Expected => (ServedResult::Expected, None),
                     Served::Other => (ServedResult::Other, None),
-                    Served::Unknown(why) => (ServedResult::Unknown, Some(why)),
+                    Served::Unknown(why) => (
+                        ServedResult::Unknown,
+                        Some(because(why, check.address, denied)),
+                    ),
                 };
             }
         }
@@ -68,6 +73,19 @@ pub(super) async fn check(
     // What was found before the time was up is kept; the rest is broken off with `running`.
     let _ = tokio::time::timeout(PATIENCE, all).await;
     asked
+}
+
+/// Why it could not be asked: whom an operator denies may be this node, and then nothing else is wrong.
+fn because(why: String, bound: SocketAddr, denied: &[Denial]) -> String {
+    let own = reached_at(bound).ip();
+    let is_own = |denial: &&Denial| matches!(&denial.party, NamedParty::Network(network) if network.contains(&own));
+    match denied.iter().find(is_own) {
+        Some(denial) => format!(
+            "{} is denied (sipward deny list), and this node asks from {own}: {why}",
+            denial.party
+        ),
+        None => why,
+    }
 }
 
 /// The identities that a listener shows now, each with a name that asks for it: its own, and those that it chooses by SNI

@@ -46,7 +46,9 @@ impl Daemon {
                 report.changes = changes;
                 report.restart = restart;
                 // The files may be right and another process on the port: only a handshake shows what is served.
-                report.served = own_listeners::check(&self.generation(), &self.addresses).await;
+                report.served =
+                    own_listeners::check(&self.generation(), &self.addresses, &self.edge.denials())
+                        .await;
             }
             Err(faults) => {
                 report.result = ReloadResult::Refused;

@@ -5,12 +5,11 @@
 //! networks there are. The table that is looked at is immutable; a change makes another one.
 use super::clock;
 use crate::observe::{Event, Log};
-use crate::proxy::DeniedUsers;
+use crate::proxy::{DeniedUsers, NamedParty};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,37 +21,12 @@ const MOST_MADE: usize = 10_000;
 /// How often at least it is looked what has ended: the calendar may be set.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Who is refused.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeniedParty {
-    /// Connections from there. An address is a network of its own.
-    Network(IpNet),
-    /// Connections with this peer, by its name, whoever connects.
-    Peer(String),
-    /// Requests of clients in this user's name: `alice`, or `alice@contoso.test`.
-    User(String),
-}
-
-impl fmt::Display for DeniedParty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // A single address is written as one.
-            Self::Network(network) if network.prefix_len() == network.max_prefix_len() => {
-                network.addr().fmt(f)
-            }
-            Self::Network(network) => network.fmt(f),
-            Self::Peer(name) | Self::User(name) => f.write_str(name),
-        }
-    }
-}
-
 /// A denial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
     /// Whose.
     #[serde(flatten)]
-    pub party: DeniedParty,
+    pub party: NamedParty,
     /// Its end, Unix seconds; `None`: it stands in the topology file.
     pub until: Option<u64>,
     /// What the operator has said of it.
@@ -77,7 +51,7 @@ pub(super) struct Denials {
 #[derive(Default)]
 struct DenialEntries {
     of_file: Arc<[IpNet]>,
-    made: BTreeMap<DeniedParty, (u64, Option<String>)>,
+    made: BTreeMap<NamedParty, (u64, Option<String>)>,
 }
 
 /// Who is refused until when, in Unix seconds.
@@ -111,12 +85,12 @@ impl DenialTable {
         entries.of_file.iter().for_each(|it| add(*it, u64::MAX));
         for (party, (until, _)) in &entries.made {
             match party {
-                DeniedParty::Network(network) => add(*network, *until),
-                DeniedParty::Peer(peer) => {
+                NamedParty::Network(network) => add(*network, *until),
+                NamedParty::Peer(peer) => {
                     table.peers.insert(peer.clone(), *until);
                 }
                 // The cores look these up.
-                DeniedParty::User(_) => {}
+                NamedParty::User(_) => {}
             }
         }
         table.lengths = lengths.map(|all| all.into_iter().collect());
@@ -194,7 +168,7 @@ impl Denials {
     }
 
     /// Ends a denial before its time; `false`: no operator has made it.
-    pub(super) fn remove(&self, party: &DeniedParty) -> bool {
+    pub(super) fn remove(&self, party: &NamedParty) -> bool {
         let mut entries = self.entries();
         let removed = entries.made.remove(party).is_some();
         if removed {
@@ -215,7 +189,7 @@ impl Denials {
             reason: reason.clone(),
         });
         let of_file = entries.of_file.iter().map(|network| Denial {
-            party: DeniedParty::Network(*network),
+            party: NamedParty::Network(*network),
             until: None,
             reason: None,
         });
@@ -223,10 +197,10 @@ impl Denials {
     }
 
     /// Takes out what has ended.
-    fn take_ended(&self, now: u64) -> Vec<DeniedParty> {
+    fn take_ended(&self, now: u64) -> Vec<NamedParty> {
         let mut entries = self.entries();
         let ended = entries.made.iter().filter(|(_, (until, _))| *until <= now);
-        let ended: Vec<DeniedParty> = ended.map(|(party, _)| party.clone()).collect();
+        let ended: Vec<NamedParty> = ended.map(|(party, _)| party.clone()).collect();
         for party in &ended {
             entries.made.remove(party);
         }
@@ -272,7 +246,7 @@ impl Denials {
     fn publish(&self, entries: &DenialEntries) {
         self.table.store(Arc::new(DenialTable::of(entries)));
         let users = entries.made.iter().filter_map(|(party, (until, _))| {
-            let DeniedParty::User(user) = party else {
+            let NamedParty::User(user) = party else {
                 return None;
             };
             Some((DeniedUsers::key(user), *until))
@@ -297,11 +271,11 @@ mod tests {
     use super::*;
     use std::net::Ipv6Addr;
 
-    fn network(text: &str) -> DeniedParty {
-        DeniedParty::Network(crate::topology::network(text).unwrap())
+    fn network(text: &str) -> NamedParty {
+        NamedParty::Network(crate::topology::network(text).unwrap())
     }
 
-    fn denial(party: DeniedParty, until: u64) -> Denial {
+    fn denial(party: NamedParty, until: u64) -> Denial {
         Denial {
             party,
             until: Some(until),
@@ -348,7 +322,7 @@ mod tests {
         denials.set_file(&file);
         assert!(denials.add(denial(network("203.0.113.0/24"), unix() - 1)));
         assert!(denials.add(denial(network("198.51.100.7"), unix() - 1)));
-        assert!(denials.add(denial(DeniedParty::Peer("edge".into()), unix() + 1_000)));
+        assert!(denials.add(denial(NamedParty::Peer("edge".into()), unix() + 1_000)));
         assert!(!refuses(&denials, "198.51.100.7"), "its time is over");
         assert!(refuses(&denials, "203.0.113.1") && denials.refuses_peer("edge"));
         assert_eq!(denials.take_ended(unix()).len(), 2);
@@ -375,7 +349,7 @@ mod tests {
             for number in 0..MOST_MADE as u32 {
                 let address = Ipv6Addr::from(u128::from(number) << 64);
                 entries.made.insert(
-                    DeniedParty::Network(IpAddr::from(address).into()),
+                    NamedParty::Network(IpAddr::from(address).into()),
                     (later, None),
                 );
             }

@@ -2,10 +2,11 @@
 //!
 //! Two steps, and the denial first: what comes between them is refused, and what was in its handshake meanwhile is looked
 //! at once more at the end of that.
-use super::denials::{Denial, DeniedParty, unix};
+use super::denials::{Denial, unix};
 use super::handle::Edge;
 use super::kick::KickTarget;
 use super::shard::Shard;
+use crate::proxy::NamedParty;
 use crate::reason::ConnectionReason;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ impl Edge {
     /// What is connected stays until [`Edge::kick`]. One denial of a party replaces another.
     pub fn deny(
         &self,
-        party: DeniedParty,
+        party: NamedParty,
         time: Duration,
         reason: Option<String>,
     ) -> Option<Denial> {
@@ -34,7 +35,7 @@ impl Edge {
     }
 
     /// Ends a denial that [`Self::deny`] has made; `false`: there is none.
-    pub fn admit_again(&self, party: &DeniedParty) -> bool {
+    pub fn admit_again(&self, party: &NamedParty) -> bool {
         self.denials.remove(party)
     }
 
@@ -51,11 +52,11 @@ impl Edge {
 
 impl KickTarget {
     /// The connections of a party that a denial of it refuses.
-    pub fn of(party: &DeniedParty) -> Self {
+    pub fn of(party: &NamedParty) -> Self {
         match party {
-            DeniedParty::Network(network) => Self::From(*network),
-            DeniedParty::Peer(peer) => Self::Peer(peer.clone()),
-            DeniedParty::User(user) => Self::User(user.clone()),
+            NamedParty::Network(network) => Self::From(*network),
+            NamedParty::Peer(peer) => Self::Peer(peer.clone()),
+            NamedParty::User(user) => Self::User(user.clone()),
         }
     }
 }

@@ -77,6 +77,7 @@ impl Shard {
         self.wait_while(|| self.shared.load.handshakes() + self.dialler.running() > 0)
             .await;
         let abandoned = pending();
+        self.end_calls().await;
         self.leave_process().await;
         for connection in self.all_connections() {
             connection.close(ConnectionReason::Drain);
@@ -84,6 +85,17 @@ impl Shard {
         // Each task sends its close_notify and reports its end; none may hold the node up for long.
         self.wait_while(|| self.live() > 0).await;
         abandoned
+    }
+
+    /// Records the calls that are up. A step at a time, so that the log's queue has room for all of them.
+    async fn end_calls(&self) {
+        let step = || {
+            let mut core = self.core.borrow_mut();
+            core.end_calls(clock::now(), |event| self.shared.log.record(event))
+        };
+        while step() {
+            tokio::time::sleep(COUNT).await;
+        }
     }
 
     /// Waits until `busy` is false, at most [`ENDING`].

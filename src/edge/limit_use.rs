@@ -2,6 +2,7 @@
 //!
 //! Nothing here is counted for this alone: the numbers are those that the bounds are compared with. Times have no use that
 //! could be counted.
+use super::clock;
 use super::handle::Edge;
 use super::shard::Shard;
 use crate::proxy::Party;
@@ -39,6 +40,7 @@ impl Edge {
         let waiting = self.waiting.load(Ordering::Relaxed);
         let source = self.sources.fullest();
         all.insert("waiting", taken(waiting, NODE));
+        all.insert("deny", taken(self.denials().len(), NODE));
         // Each party is looked at once, however many bounds are about them.
         let memory = self.memory.used();
         all.insert("memory", taken(memory, NODE));
@@ -65,13 +67,8 @@ fn of_shard(shard: &Shard) -> Vec<(&'static str, LimitUse)> {
         .iter()
         .filter_map(|it| it.session_state(|_, queued| queued));
     let queued = queued.max().unwrap_or_default();
-    let of_one = core.fullest().map(|(limit, used)| {
-        let by = match limit {
-            "connect_queue" => "fullest peer",
-            _ => "fullest client",
-        };
-        (limit, LimitUse { used, by })
-    });
+    let of_one = core.fullest(clock::now()).into_iter();
+    let of_one = of_one.map(|(limit, used)| (limit, taken(used, party(limit))));
     let mut all = vec![
         ("handshakes", taken(load.handshakes(), "fullest shard")),
         ("connections", taken(load.connections(), "fullest shard")),
@@ -85,6 +82,19 @@ fn of_shard(shard: &Shard) -> Vec<(&'static str, LimitUse)> {
     ];
     all.extend(of_one);
     all
+}
+
+/// Who takes it, as far as the bound's name says so.
+fn party(limit: &str) -> &'static str {
+    match limit.rsplit_once("_per_") {
+        Some((_, "client")) => "fullest client",
+        Some((_, "source")) => "fullest source",
+        Some((_, "peer")) => "fullest peer",
+        Some((_, "user")) => "fullest user",
+        _ if limit == "connect_queue" => "fullest peer",
+        _ if limit == "failed_logins" => "fullest source or account",
+        _ => "fullest shard",
+    }
 }
 
 fn taken(number: usize, by: &'static str) -> LimitUse {

@@ -105,7 +105,7 @@ mod unconfirmed;
 
 pub use bind::BoundListeners;
 pub use calls::ListedCall;
-pub use denials::{Denial, DeniedParty};
+pub use denials::Denial;
 pub use descriptors::{DescriptorRoom, raise_descriptors};
 pub use error::EdgeError;
 pub use evidence::{Evidence, Reevaluation};

@@ -4,13 +4,14 @@
 //! the port. Only a handshake proves it.
 use super::proxy_header;
 use super::reception::lists;
+use crate::topology::reached_at;
 use ipnet::IpNet;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::AsyncWriteExt as _;
@@ -71,7 +72,7 @@ async fn shake_hands(
         reason = "it goes to a listener of this node, and carries nothing"
     )]
     // To the bound address, past any name or load balancer.
-    let mut tcp = TcpStream::connect(reachable(address)).await?;
+    let mut tcp = TcpStream::connect(reached_at(address)).await?;
     if lists(balancers, tcp.local_addr()?.ip()) {
         tcp.write_all(&proxy_header::local()).await?;
     }
@@ -79,16 +80,6 @@ async fn shake_hands(
         .connect(name, tcp)
         .await?;
     stream.shutdown().await
-}
-
-/// Where a bound address is reached from here: a listener on all addresses is on loopback too.
-fn reachable(bound: SocketAddr) -> SocketAddr {
-    let host = match bound.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        IpAddr::V4(_) | IpAddr::V6(_) => bound.ip(),
-    };
-    SocketAddr::new(host, bound.port())
 }
 
 /// Accepts one certificate and no other, whoever issued it: no chain is built, since the question is not whether the

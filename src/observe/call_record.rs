@@ -136,6 +136,9 @@ pub enum EndedBy {
     SessionExpired,
     /// `limits.call_idle` has passed, and no BYE came.
     CallIdle,
+    /// This node stopped while the call was up: its record ends here, and the call may go on over another node or process.
+    /// Whoever adds up times joins the parts by their Call-ID.
+    NodeStopped,
 }
 
 impl EndedBy {
@@ -147,6 +150,7 @@ impl EndedBy {
             Self::Node => "node",
             Self::SessionExpired => "session_expired",
             Self::CallIdle => "call_idle",
+            Self::NodeStopped => "node_stopped",
         }
     }
 }

@@ -337,6 +337,15 @@ impl Core {
         });
     }
 
+    /// The node stops: the records of calls that are up, as far as one step goes, so that none is missing where calls are
+    /// billed. `false`: there is none left.
+    pub fn end_calls(&mut self, now: Instant, mut each: impl FnMut(Event)) -> bool {
+        self.env.calls.end_step(now, |ended| {
+            let (reason, call) = (None, ended.0);
+            each(Event::CallEnded { reason, call });
+        })
+    }
+
     /// Answered calls that this shard keeps.
     pub fn calls(&self) -> usize {
         self.env.calls.len()

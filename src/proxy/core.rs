@@ -264,20 +264,6 @@ impl Core {
         self.env.links.loads()
     }
 
-    /// How much of each bound of one party is taken by the party that takes most of it, by the bound's key. Looks at
-    /// every link, so it is for an operator.
-    pub fn fullest(&self) -> [(&'static str, u64); 4] {
-        let links = &self.env.links;
-        let waiting = links.loads().into_iter().map(|(_, load)| load.waiting);
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        [
-            ("transactions_per_client", links.most_of_a_client().into()),
-            ("bindings_per_client", count(links.most_bindings())),
-            ("calls_per_client", self.env.calls.most_of_a_client().into()),
-            ("connect_queue", count(waiting.max().unwrap_or_default())),
-        ]
-    }
-
     /// Whether nothing of this core runs on the link, so that closing it cuts nothing off.
     pub fn is_idle(&self, link: LinkId) -> bool {
         self.env.links.is_idle(link)

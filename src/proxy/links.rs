@@ -4,7 +4,7 @@
 //! Two tables: connections by their number, and peers by their key. A peer has an entry only while
 //! something runs with it (a connection, a wait, a failed connect to remember), so that a topology
 //! of ten thousand peers costs a shard nothing.
-use super::account::Account;
+use super::account::{ANSWERED_COST, Account};
 use super::binding::{BindingId, Owner};
 use super::covered::{CoveredNames, MOST_NAMES};
 use super::fast_map::FastMap;
@@ -97,16 +97,42 @@ impl Links {
         loads.collect()
     }
 
-    /// The most transactions that any client of this shard has open.
-    pub(crate) fn most_of_a_client(&self) -> u32 {
-        let clients = self.links.values().filter(|link| link.leg.is_client());
-        clients.map(|link| link.in_flight).max().unwrap_or_default()
-    }
-
-    /// The most bindings that any connection of this shard holds.
-    pub(crate) fn most_bindings(&self) -> usize {
-        let held = self.links.values().map(|link| link.held.len());
-        held.max().unwrap_or_default()
+    /// How much of each bound of a link or its party is taken where most is, by the bound's key.
+    pub(crate) fn fullest(&self) -> [(&'static str, usize); 8] {
+        let mut most = [
+            ("transactions_per_client", 0),
+            ("transactions_per_source", 0),
+            ("transactions_per_peer", 0),
+            ("memory_per_client", 0),
+            ("answered_per_client", 0),
+            ("answered_per_peer", 0),
+            ("invites_per_client", 0),
+            ("bindings_per_client", 0),
+        ];
+        for link in self.links.values() {
+            let answered = link.answered.number() * ANSWERED_COST;
+            let account = link.account.as_deref();
+            let of_party = account.map_or(0, Account::transactions);
+            let bytes = account.map_or(0, Account::bytes);
+            // In the order of the list; what is no bound of this kind of link counts as nothing.
+            let of_link = match link.leg.is_client() {
+                true => [
+                    link.in_flight as usize,
+                    of_party,
+                    0,
+                    bytes,
+                    answered,
+                    0,
+                    link.invites as usize,
+                    link.held.len(),
+                ],
+                false => [0, 0, of_party, 0, 0, answered, 0, 0],
+            };
+            for ((_, most), one) in most.iter_mut().zip(of_link) {
+                *most = one.max(*most);
+            }
+        }
+        most
     }
 
     /// Whether nothing is connected, and another connect would come too soon.

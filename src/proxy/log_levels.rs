@@ -2,41 +2,16 @@
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use super::links::Links;
+use super::named_party::NamedParty;
 use crate::topology::LogRequests;
-use ipnet::IpNet;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// Whose requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoggedParty {
-    /// What this peer sends and receives, by its FQDN.
-    Peer(String),
-    /// What clients from there send.
-    Network(IpNet),
-    /// What clients send whose connection holds a binding of this user: `alice` or `alice@contoso.test`.
-    User(String),
-}
-
-impl fmt::Display for LoggedParty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // A single address is written as one.
-            Self::Network(network) if network.prefix_len() == network.max_prefix_len() => {
-                network.addr().fmt(f)
-            }
-            Self::Network(network) => network.fmt(f),
-            Self::Peer(name) | Self::User(name) => f.write_str(name),
-        }
-    }
-}
 
 /// One party's level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLevel {
     /// Whose requests.
-    pub party: LoggedParty,
+    pub party: NamedParty,
     /// Which of them have a line.
     pub requests: LogRequests,
 }
@@ -60,14 +35,14 @@ impl LogLevels {
     ) -> Option<LogRequests> {
         let mut levels = self.0.iter();
         let level = levels.find(|level| match &level.party {
-            LoggedParty::Peer(fqdn) => {
+            NamedParty::Peer(fqdn) => {
                 let key = Some(PeerKey::of(fqdn));
                 from.peer() == key || target.and_then(Leg::peer) == key
             }
-            LoggedParty::Network(network) => {
+            NamedParty::Network(network) => {
                 from.is_client() && network.contains(&remote.ip().to_canonical())
             }
-            LoggedParty::User(user) => {
+            NamedParty::User(user) => {
                 let link = links.get(link);
                 link.is_some_and(|link| link.users.iter().any(|it| it.is_called(user)))
             }

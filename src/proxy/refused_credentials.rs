@@ -99,6 +99,19 @@ impl RefusedCredentials {
         self.refused.get(key, self.second(now))
     }
 
+    /// The most that were refused to any source or account in its minute.
+    pub(crate) fn most(&self, now: Instant) -> usize {
+        let second = self.second(now);
+        let all = self
+            .refused
+            .0
+            .iter()
+            .map(|place| Tries::of(place.load(Relaxed)));
+        let counts = all.filter(|tries| tries.counts(second));
+        let most = counts.map(|tries| tries.count).max().unwrap_or_default();
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
     /// One more is sent to a server.
     pub(crate) fn begin(&self, key: u64, now: Instant) {
         self.under_way.add(key, self.second(now));

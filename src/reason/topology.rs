@@ -214,6 +214,13 @@ reasons! {
         /// the node by their SIP domain check for that name, not for the node's
         DomainNotInCertificate "domain_not_in_certificate" (rfc "RFC 5922 §7.3")
             remedy: "have the certificate issued with the domain as a further dNSName",
+        /// limits.deny covers the address from where this node asks its own listener for its certificate after a reload
+        DenyCoversNode "deny_covers_node"
+            remedy: "leave loopback and the node's own addresses out of limits.deny",
+        /// [http] address is 0.0.0.0 or [::]: whoever reaches any address of this machine reads the figures and the page, on which
+        /// refused users and addresses stand
+        HttpOpen "http_open"
+            remedy: "write an address of loopback, or of a network of its own; otherwise keep others away by a packet filter",
         /// the listener's address is `[::]`, which here takes IPv6 alone, and no other listener has the port for IPv4
         ListenerIpv6Only "listener_ipv6_only"
             remedy: "add a [[listener]] on 0.0.0.0 with the same port, unless nobody comes over IPv4",

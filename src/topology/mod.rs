@@ -88,7 +88,7 @@ pub use named_fields::NamedFields;
 pub use named_file::NamedFile;
 pub(crate) use named_file::{LARGEST_FILE, closed_directory, open_regular, read_regular};
 pub(crate) use nearest::did_you_mean;
-pub(crate) use network::network;
+pub(crate) use network::{network, reached_at};
 pub(crate) use peer_index::PeerIndex;
 pub use peer_name::PeerName;
 pub(crate) use peering::PeerTerms;

@@ -1,6 +1,6 @@
 //! Addresses and networks as operators write them.
 use ipnet::{IpNet, Ipv4Net};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An address alone, or a network with its prefix. Bits behind the prefix mean that one of the two was meant otherwise, and
 /// a prefix of no bits would be everybody.
@@ -13,6 +13,17 @@ pub(crate) fn network(text: &str) -> Option<IpNet> {
     };
     let good = network.trunc() == network && network.prefix_len() > 0;
     good.then_some(network)
+}
+
+/// Where a bound address is reached from this machine: what is bound to all addresses is on loopback too. The connection comes
+/// from the same address.
+pub(crate) fn reached_at(bound: SocketAddr) -> SocketAddr {
+    let host = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => bound.ip(),
+    };
+    SocketAddr::new(host, bound.port())
 }
 
 /// The IPv4 network that an IPv6 one stands for, or the network itself.

@@ -260,6 +260,29 @@ async fn with_state(denials: Option<&str>) -> World {
 }
 
 #[tokio::test]
+async fn a_node_that_denies_itself_says_so_when_it_asks_its_own_listener() {
+    let world = World::with(|t| {
+        t.section("[limits]").list("deny", &["127.0.0.0/8"]);
+    })
+    .await;
+    let warned = world.edge.log.named("warning");
+    let is_it = |event: &&Value| event["reason"] == "deny_covers_node";
+    assert_eq!(warned.iter().filter(is_it).count(), 1, "{warned:?}");
+    let (code, report) = world.edge.command(&["reload"]).await;
+    assert_eq!(code, Some(0), "{report}");
+    let served = &report["served"][0];
+    assert_eq!(served["result"], "unknown", "{report}");
+    let detail = served["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with(
+            "127.0.0.0/8 is denied (sipward deny list), and this node asks from 127.0.0.1:"
+        ),
+        "{detail}"
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn denials_outlive_a_restart() {
     let world = with_state(None).await;
     let deny = [

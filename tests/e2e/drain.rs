@@ -52,6 +52,24 @@ async fn a_pending_request_is_finished_before_the_end() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_up_at_the_stop_has_its_record() {
+    let world = World::new().await;
+    let alice = world.client("alice").await;
+    let call = alice.invite("sip:bob@contoso.test").send().await.unwrap();
+    let invite = world.fe01.expect("INVITE").await.unwrap();
+    world.fe01.accept(&invite).await.unwrap();
+    let ok = alice.answer(&call, 200).await.unwrap();
+    alice.ack(&call, &ok).await.unwrap();
+    world.fe01.expect("ACK").await.unwrap();
+    let log = world.stop().await;
+    let ended = log.named("call_ended");
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!(ended[0]["ended_by"], "node_stopped");
+    assert_eq!(ended[0]["from"], "sip:alice@contoso.test");
+    assert!(ended[0]["talk_ms"].is_u64(), "{ended:?}");
+}
+
+#[tokio::test]
 async fn what_does_not_finish_in_time_is_abandoned_and_counted() {
     let world = World::with(|t| {
         t.section("[limits]").text("drain", "300ms");

@@ -58,6 +58,8 @@ mod harness;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod hep;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod interleaved;

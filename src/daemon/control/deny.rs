@@ -5,8 +5,9 @@
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
 use crate::daemon::{crl_state, denial_state};
-use crate::edge::{Denial, DeniedParty, KickTarget};
+use crate::edge::{Denial, KickTarget};
 use crate::observe::Event;
+use crate::proxy::NamedParty;
 use crate::reason::{ConnectionReason, DaemonReason};
 use crate::topology::{network, printable};
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ impl ControlContext {
         };
         // An operator's words, which others read at their terminals.
         let reason = reason.map(|reason| printable(reason, LONGEST_REASON));
-        let party = DeniedParty::Network(network);
+        let party = NamedParty::Network(network);
         let target = KickTarget::of(&party);
         // First of all, or who is closed would be back before it.
         let denied = self.enter_denial(party, time, reason, uid).await?;
@@ -74,12 +75,12 @@ impl ControlContext {
         &self,
         text: &str,
         uid: Option<u32>,
-    ) -> Result<DeniedParty, ControlRefusal> {
+    ) -> Result<NamedParty, ControlRefusal> {
         // As the list has it: a name may be a peer's or a user's, and nobody should have to say which.
         let parties = [
-            network(text).map(DeniedParty::Network),
-            Some(DeniedParty::Peer(text.to_ascii_lowercase())),
-            Some(DeniedParty::User(text.to_owned())),
+            network(text).map(NamedParty::Network),
+            Some(NamedParty::Peer(text.to_ascii_lowercase())),
+            Some(NamedParty::User(text.to_owned())),
         ];
         let mut parties = parties.into_iter().flatten();
         let Some(party) = parties.find(|party| self.daemon.edge.admit_again(party)) else {
@@ -100,7 +101,7 @@ impl ControlContext {
     /// Refuses a party from now on, and says who has asked for it.
     pub(super) async fn enter_denial(
         &self,
-        party: DeniedParty,
+        party: NamedParty,
         time: Duration,
         reason: Option<String>,
         uid: Option<u32>,

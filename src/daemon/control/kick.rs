@@ -5,7 +5,8 @@
 use super::context::{ControlContext, FOR_SHARDS};
 use super::peer_word::{normalised, shared_fqdn};
 use super::refusal::{ControlRefusal, no_answer};
-use crate::edge::{Denial, DeniedParty, KickTarget, ListedConnection, Selection};
+use crate::edge::{Denial, KickTarget, ListedConnection, Selection};
+use crate::proxy::NamedParty;
 use crate::reason::ConnectionReason;
 use crate::topology::network;
 use serde::{Deserialize, Serialize};
@@ -91,16 +92,16 @@ impl ControlContext {
     }
 
     /// Whom a denial of this target is about; `None`: there is no such connection.
-    async fn party_of(&self, target: &KickTarget) -> Result<Option<DeniedParty>, ControlRefusal> {
+    async fn party_of(&self, target: &KickTarget) -> Result<Option<NamedParty>, ControlRefusal> {
         Ok(match target {
-            KickTarget::Peer(peer) => Some(DeniedParty::Peer(peer.clone())),
+            KickTarget::Peer(peer) => Some(NamedParty::Peer(peer.clone())),
             KickTarget::Network(network) | KickTarget::From(network) => {
-                Some(DeniedParty::Network(*network))
+                Some(NamedParty::Network(*network))
             }
             KickTarget::Address(address) => {
-                Some(DeniedParty::Network(address.ip().to_canonical().into()))
+                Some(NamedParty::Network(address.ip().to_canonical().into()))
             }
-            KickTarget::User(user) => Some(DeniedParty::User(user.clone())),
+            KickTarget::User(user) => Some(NamedParty::User(user.clone())),
             KickTarget::Connection(number) => self.party_at(*number).await?,
         })
     }
@@ -108,7 +109,7 @@ impl ControlContext {
     /// The peer at this connection, or the address of its client.
     ///
     /// Not the user: a client may be several, or none yet.
-    async fn party_at(&self, number: u64) -> Result<Option<DeniedParty>, ControlRefusal> {
+    async fn party_at(&self, number: u64) -> Result<Option<NamedParty>, ControlRefusal> {
         // The listing knows it, whatever shard it lies in.
         let selection = Selection {
             limit: 1,
@@ -118,8 +119,8 @@ impl ControlContext {
         let found = self.connections(&selection).await?;
         let row = found.rows.into_iter().find(|row| row.connection == number);
         Ok(row.map(|ListedConnection { peer, remote, .. }| match peer {
-            Some(peer) => DeniedParty::Peer(peer),
-            None => DeniedParty::Network(remote.ip().to_canonical().into()),
+            Some(peer) => NamedParty::Peer(peer),
+            None => NamedParty::Network(remote.ip().to_canonical().into()),
         }))
     }
 }

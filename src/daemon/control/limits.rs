@@ -27,8 +27,11 @@ pub struct ListedLimit {
     /// By whom: the `node`, or the party that takes most.
     pub used_by: Option<String>,
     /// How often it kept something out or ended it since the start, as in `sipward_limit_hits_total`; `None`: it has no
-    /// reason of its own.
+    /// reason of its own, or ends nothing.
     pub hits: Option<u64>,
+    /// The bound that the hits are counted with: both have one reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits_with: Option<String>,
 }
 
 impl ControlContext {
@@ -38,7 +41,8 @@ impl ControlContext {
         let taken = daemon.edge.limits_in_use(FOR_SHARDS).await;
         let mut taken = taken.ok_or_else(no_answer)?;
         let counts = daemon.log.counts();
-        let mut hits: HashMap<_, _> = metrics::hits(&counts).collect();
+        let hits = metrics::hits(&counts).chain(metrics::ended(&counts));
+        let mut hits: HashMap<_, _> = hits.collect();
         // What a full queue drops is counted apart, since it has no reason.
         hits.insert("log_queue", daemon.log.lost());
         let generation = daemon.generation();
@@ -48,6 +52,8 @@ impl ControlContext {
             let name = limit.key.name;
             // Each once: what is counted and has no key would be left, and there is no such.
             let used = taken.remove(name);
+            let with = metrics::COUNTED_WITH.iter().find(|(it, _)| *it == name);
+            let with = with.map(|(_, with)| *with);
             ListedLimit {
                 limit: name.to_owned(),
                 number: limit.number,
@@ -56,9 +62,53 @@ impl ControlContext {
                 used: used.map(|it| it.used),
                 former_used: None,
                 used_by: used.map(|it| it.by.to_owned()),
-                hits: hits.get(name).copied(),
+                hits: hits.get(with.unwrap_or(name)).copied(),
+                hits_with: with.map(str::to_owned),
             }
         });
         Ok(rows.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::Daemon;
+    use crate::observe::Log;
+    use crate::topology::Limits;
+    use crate::topology::keys::ValueType;
+    use sipward_lab::site::Site;
+
+    /// Bounds of a moment or of one message: nothing of them is taken from one to the next. The log's queue is its writer's.
+    const NOTHING_IS_TAKEN: &[&str] = &[
+        "head_bytes",
+        "body_bytes",
+        "connects_per_source",
+        "client_rate",
+        "client_burst",
+        "gather",
+        "log_queue",
+    ];
+
+    #[tokio::test]
+    async fn every_bound_of_the_topology_shows_its_use() {
+        let site = Site::new().unwrap();
+        let nobody = ([127, 0, 0, 1], 9).into();
+        let text = site.topology(&[("fe01.contoso.test", nobody)], None);
+        let file = site.write("topology.toml", &text.to_toml()).unwrap();
+        let (log, _events) = Log::memory();
+        let daemon = Daemon::start(&file, &log).unwrap();
+        let taken = daemon.edge.limits_in_use(FOR_SHARDS).await.unwrap();
+        for key in Limits::KEYS {
+            let is_time = matches!(key.value, ValueType::Duration(..));
+            let nothing = is_time || NOTHING_IS_TAKEN.contains(&key.name);
+            let is_shown = taken.contains_key(key.name);
+            assert!(is_shown != nothing, "limits.{}: who counts it?", key.name);
+        }
+        for limit in taken.keys() {
+            let is_key = Limits::KEYS.iter().any(|key| key.name == *limit);
+            assert!(is_key, "{limit}");
+        }
+        daemon.stop().await;
     }
 }

@@ -7,7 +7,7 @@ use super::refusal::{ControlRefusal, busy, no_answer};
 use crate::daemon::Daemon;
 use crate::daemon::log_level_list::{LogLevelList, RunningLevel};
 use crate::observe::Event;
-use crate::proxy::{LogLevel, LoggedParty};
+use crate::proxy::{LogLevel, NamedParty};
 use crate::reason::DaemonReason;
 use crate::topology::{LogRequests, network};
 use rustls_pki_types::UnixTime;
@@ -45,10 +45,10 @@ impl ControlContext {
             return malformed(format!("a level is one of {words}"));
         };
         let party = match (peer, client) {
-            (Some(peer), None) => LoggedParty::Peer(self.listed_peer(peer)?),
+            (Some(peer), None) => NamedParty::Peer(self.listed_peer(peer)?),
             (None, Some(client)) => match network(client) {
-                Some(network) => LoggedParty::Network(network),
-                None => LoggedParty::User(client.to_owned()),
+                Some(network) => NamedParty::Network(network),
+                None => NamedParty::User(client.to_owned()),
             },
             _ => return malformed("name a peer or a client".to_owned()),
         };

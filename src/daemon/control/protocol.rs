@@ -17,7 +17,8 @@ use super::trace::TraceRequest;
 use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
 use crate::daemon::upgrade::Upgraded;
-use crate::edge::{ConnectionRole, Denial, DeniedParty, ListedBindings, ListedConnection, RowPage};
+use crate::edge::{ConnectionRole, Denial, ListedBindings, ListedConnection, RowPage};
+use crate::proxy::NamedParty;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -261,7 +262,7 @@ pub enum Reply {
     /// To `denials`.
     Denials(Vec<Denial>),
     /// To `admit_again`: whose denial has ended.
-    AdmitAgain(DeniedParty),
+    AdmitAgain(NamedParty),
     /// To `inventory`.
     Inventory(Box<Inventory>),
     /// To `explain`.

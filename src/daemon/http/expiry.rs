@@ -49,5 +49,7 @@ fn ends(generation: &Generation, seen: &[SeenChain]) -> Vec<Foreseen> {
     // see most of all.
     ends.extend(generation.forecast(UnixTime::since_unix_epoch(Duration::ZERO)));
     ends.sort();
+    // What a peer shows may be in the file as well.
+    ends.dedup();
     ends
 }

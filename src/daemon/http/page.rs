@@ -51,7 +51,7 @@ pub(super) fn html(snapshot: &Snapshot) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <meta http-equiv=\"refresh\" content=\"15\"><title>{name}</title><style>{STYLE}</style></head>\n<body>\n<h1>{name}</h1>\n\
          <p>sipward {version} {state}: generation {generation}, since {started}{reload}.</p>\n{picture}\n\
-         <h2>Down, and why</h2>\n{down}\n<h2>What ends next</h2>\n{ends}\n<h2>Refused lately</h2>\n{latest}\n<h2>Refused since the start</h2>\n{refused}\n\
+         <h2>Down, and why</h2>\n{down}\n<h2>What has ended, and what ends next</h2>\n{ends}\n<h2>Refused lately</h2>\n{latest}\n<h2>Refused since the start</h2>\n{refused}\n\
          <p>Figures: <a href=\"/metrics\">/metrics</a></p>\n</body></html>\n"
     )
 }
@@ -110,7 +110,12 @@ fn ends(snapshot: &Snapshot) -> String {
             line,
         ]
     });
-    let heads = ["when", "what", "which, and what comes of it", "topology"];
+    let heads = [
+        "when",
+        "kind",
+        "which one, and what comes of it",
+        "topology",
+    ];
     table(&heads, rows.collect(), "Nothing.")
 }
 

@@ -10,4 +10,4 @@ mod tests;
 
 pub use exposition::{Dialect, Exposition, FamilySamples};
 pub use families::{FAMILIES, MetricFamily, MetricKind};
-pub use limits::{LIMITS_THAT_BITE, hits};
+pub use limits::{COUNTED_WITH, ENDS_BY_INTENT, LIMITS_THAT_BITE, ended, hits};

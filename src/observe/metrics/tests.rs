@@ -94,9 +94,34 @@ fn each_family_is_named_once_as_prometheus_wants_it() {
 #[test]
 fn each_limit_that_bites_is_a_key_of_the_topology_and_no_reason_counts_twice() {
     let mut reasons = HashSet::new();
-    for (limit, of) in LIMITS_THAT_BITE {
+    for (limit, of) in LIMITS_THAT_BITE.iter().chain(ENDS_BY_INTENT) {
         assert!(Limits::KEYS.iter().any(|key| key.name == *limit), "{limit}");
         assert!(of.iter().all(|reason| reasons.insert(*reason)), "{limit}");
+    }
+    for (limit, with) in COUNTED_WITH {
+        let mut bounds = LIMITS_THAT_BITE.iter().chain(ENDS_BY_INTENT);
+        assert!(bounds.any(|(it, _)| it == with), "{limit}");
+    }
+}
+
+/// What ends nothing: where a client goes, how long a binding or a call is kept without a sign of life, and the queue of the
+/// log, which is counted apart.
+const NEVER_BITE: &[&str] = &["gather", "binding_grace", "call_idle", "log_queue"];
+
+#[test]
+fn every_bound_of_the_topology_says_how_often_it_bit() {
+    for key in Limits::KEYS {
+        let counted = LIMITS_THAT_BITE.iter().chain(ENDS_BY_INTENT);
+        let mut counted = counted
+            .map(|(limit, _)| limit)
+            .chain(COUNTED_WITH.iter().map(|(limit, _)| limit));
+        let is_counted = counted.any(|limit| *limit == key.name);
+        let never = NEVER_BITE.contains(&key.name);
+        assert!(
+            is_counted != never,
+            "limits.{}: which reason is it?",
+            key.name
+        );
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) struct Directory {
     /// When each may end.
     ends: Ends,
     /// The bindings of each address of record.
-    by_owner: BTreeSet<(Owner, BindingId)>,
+    pub(crate) by_owner: BTreeSet<(Owner, BindingId)>,
     /// Those without a connection, the longest first.
     lost: BTreeSet<(NonZeroU32, BindingId)>,
     waiters: Waiters,

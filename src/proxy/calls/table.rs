@@ -204,6 +204,15 @@ impl CallTable {
         }
     }
 
+    /// Ends calls whatever their time, as far as one step goes: the node stops. `false`: there is none left.
+    pub(crate) fn end_step(&mut self, now: Instant, mut ended: impl FnMut(EndedCall)) -> bool {
+        let next: Vec<_> = self.ends.iter().take(STEP).map(|(_, key)| *key).collect();
+        let calls = next.iter().filter_map(|key| self.remove(*key));
+        // Who hung up is not known, since nobody has: how long it was talked is.
+        calls.for_each(|call| ended(call.end(EndedBy::NodeStopped, now, None)));
+        !self.ends.is_empty()
+    }
+
     /// When the next one ends by time.
     pub(crate) fn next(&self) -> Option<Instant> {
         let (until, _) = self.ends.first()?;

@@ -1,8 +1,8 @@
 //! Calls as the core keeps them: what begins and ends one, in whichever shard its requests come.
 use super::world::*;
 use crate::observe::{CallRecord, EndedBy, Event, RequestOutcome};
-use crate::proxy::LinkId;
-use crate::topology::LogIdentities;
+use crate::proxy::{LinkId, LogLevel, NamedParty};
+use crate::topology::{LogIdentities, LogRequests};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -425,6 +425,72 @@ fn lines_of_requests_say_who_called_whom_over_which_connections() {
     let decision = line.decision.unwrap();
     assert_eq!(decision.0.peer_name.as_deref(), Some(FE01));
     assert!(line.to_client);
+}
+
+#[test]
+fn a_level_of_one_peer_or_client_is_for_its_requests_and_for_no_other() {
+    let network = |text: &str| NamedParty::Network(text.parse().unwrap());
+    let user = |name: &str| NamedParty::User(name.to_owned());
+    for (party, holds) in [
+        (NamedParty::Peer(FE01.to_owned()), true),
+        (NamedParty::Peer(PARTNER.to_owned()), false),
+        (network("198.51.100.0/24"), true),
+        (network("192.0.2.0/24"), false),
+        (user("alice"), true),
+        (user("alice@contoso.test"), true),
+        (user("bob"), false),
+    ] {
+        let mut topology = topology();
+        topology.log.requests = LogRequests::Refused;
+        let mut w = World::with(topology, 1);
+        let (home, client) = (w.peer(FE01), w.client());
+        w.register(client, home, "");
+        let has_lines = |w: &mut World, branch: &str| {
+            w.ask(client, Request::of("OPTIONS").branch(branch));
+            let got = w.pick(home, "OPTIONS");
+            w.answers(home, &got, 200);
+            w.pick(client, "SIP/2.0 200");
+            let lines = w.events.iter();
+            lines
+                .filter(|event| matches!(event, Event::RequestRelayed { .. }))
+                .count()
+        };
+        assert_eq!(has_lines(&mut w, "z9hG4bKbefore"), 0, "{party}");
+        let requests = LogRequests::All;
+        let level = LogLevel {
+            party: party.clone(),
+            requests,
+        };
+        w.cores[0].set_log_levels([level].into());
+        let lines = has_lines(&mut w, "z9hG4bKwith");
+        assert_eq!(lines, usize::from(holds), "{party}");
+        // Its time is over.
+        w.cores[0].set_log_levels([].into());
+        assert_eq!(has_lines(&mut w, "z9hG4bKafter"), lines, "{party}");
+    }
+}
+
+#[test]
+fn calls_that_are_up_when_the_node_stops_have_their_record() {
+    let mut line = Line::new(1);
+    let invite = line.invites("z9hG4bK1");
+    line.is_answered(&invite, "");
+    line.w.pass(30 * SECOND);
+    let mut records = Vec::new();
+    let now = line.w.now;
+    let core = &mut line.w.cores[0];
+    let mut step = |core: &mut crate::proxy::Core| {
+        core.end_calls(now, |event| {
+            if let Event::CallEnded { call, .. } = event {
+                records.push(call);
+            }
+        })
+    };
+    assert!(!step(core) && !step(core), "one step ends the one call");
+    assert_eq!(core.calls(), 0);
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].ended_by, EndedBy::NodeStopped);
+    assert_eq!(records[0].talk, Some(30 * SECOND));
 }
 
 #[test]

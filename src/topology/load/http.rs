@@ -1,5 +1,6 @@
 //! `[http]`: where the daemon serves figures, and by which names.
 use super::loading::Loading;
+use crate::topology::keys::Text;
 use crate::topology::keys::http::RawHttp;
 use crate::topology::{HttpSettings, TopologyReason};
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +17,9 @@ pub(super) fn load(raw: &RawHttp, loading: &mut Loading<'_, '_>) -> HttpSettings
         }
         address
     });
+    if let (Some(address), Some(text)) = (address, &raw.address) {
+        warn_open(address, text, loading);
+    }
     let mut hosts = Vec::new();
     for text in &raw.hosts {
         // In the one form in which they are compared with what a request names.
@@ -32,4 +36,23 @@ pub(super) fn load(raw: &RawHttp, loading: &mut Loading<'_, '_>) -> HttpSettings
         }
     }
     HttpSettings { address, hosts }
+}
+
+/// There is no password: an address for all networks is rarely meant. It is bound as the system has it, and `[::]` usually
+/// takes IPv4 as well, other than that of a listener.
+fn warn_open(address: SocketAddr, text: &Text, loading: &mut Loading<'_, '_>) {
+    if !address.ip().is_unspecified() {
+        return;
+    }
+    let both = match address.is_ipv6() {
+        true => ", usually over IPv4 too",
+        false => "",
+    };
+    let what = format!(
+        "http.address {address} is open to whoever reaches this machine{both}: figures and page have no password"
+    );
+    let port = address.port();
+    let remedy =
+        format!("write \"127.0.0.1:{port}\", or the address of a network for monitoring alone");
+    loading.add(TopologyReason::HttpOpen, text, what, remedy);
 }

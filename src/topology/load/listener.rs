@@ -3,8 +3,9 @@ use super::client_certificates;
 use super::loading::Loading;
 use super::section_names::SectionNames;
 use crate::topology::keys::Text;
+use crate::topology::keys::limits::Networks;
 use crate::topology::keys::listener::{AcceptWord, RawListener};
-use crate::topology::network::network;
+use crate::topology::network::{network, reached_at};
 use crate::topology::{
     Accept, DnsName, Domain, Identity, IdentityRef, Listener, Node, TopologyReason,
 };
@@ -348,6 +349,28 @@ fn warn_ipv6_only(
             address.port()
         );
         loading.add(TopologyReason::ListenerIpv6Only, line, what, remedy);
+    }
+}
+
+/// A reload asks each listener for its certificate, and that connection comes from the listener's own address.
+pub(super) fn warn_denied(
+    listeners: &[Option<Listener>],
+    denied: &Networks,
+    loading: &mut Loading<'_, '_>,
+) {
+    for listener in listeners.iter().flatten() {
+        let own = reached_at(listener.address).ip();
+        let Some(network) = denied.0.iter().find(|network| network.contains(&own)) else {
+            continue;
+        };
+        let what = format!(
+            "limits.deny has {network}, from where this node asks listener \"{}\" after a reload whether it shows its certificate",
+            listener.name
+        );
+        let remedy = format!(
+            "deny smaller networks, without {own}; or the check says after each reload that it was denied"
+        );
+        loading.add(TopologyReason::DenyCoversNode, listener.line, what, remedy);
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     // What listeners and peers look up; pools and expectations look up peers only.
     let names = (&identity_names, &trust_names);
     let listeners = listener::load_all(&raw.listener, names, &identities, node.as_ref(), loading);
+    listener::warn_denied(&listeners, &raw.limits.deny, loading);
     // No partner may list them either, and no peer is called so.
     let announced = listeners.iter().flatten();
     let announced = announced.filter_map(|listener| listener.advertise.clone());
