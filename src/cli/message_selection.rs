@@ -1,4 +1,6 @@
 //! Which messages a trace or a ladder is about: one of these, or all.
+//!
+//! The words are the same for both, so that what was traced is found in the log afterwards.
 
 /// One of these, or nothing. Who has a further one adds it to the group `selection`.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -75,7 +75,9 @@ pub(super) async fn check(
     asked
 }
 
-/// Why it could not be asked: whom an operator denies may be this node, and then nothing else is wrong.
+/// Why it could not be asked.
+///
+/// Whom an operator denies may be this node, and then nothing else is wrong.
 fn because(why: String, bound: SocketAddr, denied: &[Denial]) -> String {
     let own = reached_at(bound).ip();
     let is_own = |denial: &&Denial| matches!(&denial.party, NamedParty::Network(network) if network.contains(&own));

@@ -87,7 +87,9 @@ impl Shard {
         abandoned
     }
 
-    /// Records the calls that are up. A step at a time, so that the log's queue has room for all of them.
+    /// Records the calls that are up.
+    ///
+    /// A step at a time, so that the log's queue has room for all of them.
     async fn end_calls(&self) {
         let step = || {
             let mut core = self.core.borrow_mut();

@@ -85,6 +85,8 @@ fn of_shard(shard: &Shard) -> Vec<(&'static str, LimitUse)> {
 }
 
 /// Who takes it, as far as the bound's name says so.
+///
+/// A new bound of a party has its word without a change here.
 fn party(limit: &str) -> &'static str {
     match limit.rsplit_once("_per_") {
         Some((_, "client")) => "fullest client",

@@ -30,7 +30,9 @@ impl Core {
     }
 }
 
-/// The most bindings that one address of record has. They stand beside each other in the order of their owners.
+/// The most bindings that one address of record has.
+///
+/// They stand beside each other in the order of their owners.
 fn most_of_a_user(env: &Environment) -> usize {
     let (mut last, mut count, mut most) = (None, 0, 0);
     for (owner, _) in &env.directory.by_owner {

@@ -98,6 +98,8 @@ impl Links {
     }
 
     /// How much of each bound of a link or its party is taken where most is, by the bound's key.
+    ///
+    /// One pass over all links for all of them: there may be tens of thousands.
     pub(crate) fn fullest(&self) -> [(&'static str, usize); 8] {
         let mut most = [
             ("transactions_per_client", 0),

@@ -100,6 +100,8 @@ impl RefusedCredentials {
     }
 
     /// The most that were refused to any source or account in its minute.
+    ///
+    /// It looks at every place, so that only a command asks.
     pub(crate) fn most(&self, now: Instant) -> usize {
         let second = self.second(now);
         let all = self

@@ -110,6 +110,8 @@ pub fn hits(counts: &Counts) -> impl Iterator<Item = (&'static str, u64)> + '_ {
 }
 
 /// How often each time, and what an operator has denied, ended something.
+///
+/// For who lists the bounds, and for no metric.
 pub fn ended(counts: &Counts) -> impl Iterator<Item = (&'static str, u64)> + '_ {
     sums(ENDS_BY_INTENT, counts)
 }
