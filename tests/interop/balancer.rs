@@ -49,15 +49,15 @@ fn haproxys_health_checks_find_the_edge_and_make_no_line() {
         return;
     };
     let certificates = Certificates::new();
-    for (version, check, counted) in [
-        ("send-proxy", "", "handshake_aborted"),
-        ("send-proxy-v2", "", "handshake_aborted"),
-        ("send-proxy", "check-ssl verify none", "connection_closed"),
-        (
-            "send-proxy-v2",
-            "check-ssl verify none",
-            "connection_closed",
-        ),
+    // HAProxy leaves as soon as it has seen enough, by a reset where something is on its way to it. That overtakes the end
+    // of the handshake or does not, so that the same check is counted as one or as the other.
+    let counted =
+        |edge: &Edge| edge.counted("handshake_aborted") + edge.counted("connection_closed");
+    for (version, check) in [
+        ("send-proxy", ""),
+        ("send-proxy-v2", ""),
+        ("send-proxy", "check-ssl verify none"),
+        ("send-proxy-v2", "check-ssl verify none"),
     ] {
         let edge = Edge::start_behind(&certificates, BALANCER);
         edge.wait_event(Mark::START, "control_listening", |_| true);
@@ -66,12 +66,12 @@ fn haproxys_health_checks_find_the_edge_and_make_no_line() {
         balancer.wait_text("Health check for server edge/edge succeeded");
         // Each is counted.
         for _ in 0..200 {
-            if edge.counted(counted) >= 3 {
+            if counted(&edge) >= 3 {
                 break;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        assert!(edge.counted(counted) >= 3, "{options}");
+        assert!(counted(&edge) >= 3, "{options}");
         assert!(!balancer.has_said("DOWN"), "{options}");
         for name in [
             "handshake_accepted",
