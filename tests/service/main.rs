@@ -2,6 +2,8 @@
 #[cfg(test)]
 mod booted;
 #[cfg(test)]
+mod closed_directory;
+#[cfg(test)]
 mod confinement;
 #[cfg(test)]
 mod control_socket;

@@ -46,7 +46,8 @@ impl Service {
         )
     }
 
-    fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
+    /// As [`Self::start`], by this command.
+    pub(crate) fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
