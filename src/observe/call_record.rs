@@ -136,7 +136,7 @@ pub enum EndedBy {
     SessionExpired,
     /// `limits.call_idle` has passed, and no BYE came.
     CallIdle,
-    /// This node stopped while the call was up: its record ends here, and the call may go on over another node or process.
+    /// This node stopped while the call was up or rang: its record ends here, and the call may go on over another node or process.
     ///
     /// Whoever adds up times joins the parts by their Call-ID.
     NodeStopped,

@@ -24,6 +24,9 @@ use crate::sip::Message;
 use smallvec::SmallVec;
 use std::time::Instant;
 
+/// Calls that ring and are recorded at a time when the node stops: the log's queue must have room for them.
+const RINGING_STEP: usize = 256;
+
 /// The INVITE is asked to come again with something in it: it is no failure yet (RFC 3261 §22, RFC 4028 §6).
 const ASKED_AGAIN: [u16; 3] = [401, 407, 422];
 /// What a BYE may be answered without being over: it comes again with credentials, or it came out of order (RFC 3261
@@ -337,13 +340,49 @@ impl Core {
         });
     }
 
-    /// The node stops: the records of calls that are up, as far as one step goes, so that none is missing where calls are
-    /// billed. `false`: there is none left.
+    /// The node stops: the records of calls that are up or ring, as far as one step goes, so that none is missing where calls
+    /// are billed. `false`: there is none left.
     pub fn end_calls(&mut self, now: Instant, mut each: impl FnMut(Event)) -> bool {
-        self.env.calls.end_step(now, |ended| {
+        let has_more = self.env.calls.end_step(now, |ended| {
             let (reason, call) = (None, ended.0);
             each(Event::CallEnded { reason, call });
-        })
+        });
+        has_more || self.end_ringing_calls(now, each)
+    }
+
+    /// The same of those that have no final answer, and will have none from this node.
+    fn end_ringing_calls(&mut self, now: Instant, mut each: impl FnMut(Event)) -> bool {
+        let rings = |context: &&ResponseContext| {
+            matches!(context.call, CallPart::Begins(_)) && context.pending()
+        };
+        let ringing = self.contexts.all().filter(rings);
+        let slots: SmallVec<[u32; RINGING_STEP]> =
+            ringing.map(|it| it.slot).take(RINGING_STEP).collect();
+        for &slot in &slots {
+            let Some(context) = self.contexts.get_mut(slot) else {
+                continue;
+            };
+            // Taken out, so that the next step passes it over.
+            let CallPart::Begins(beginning) = std::mem::replace(&mut context.call, CallPart::None)
+            else {
+                continue;
+            };
+            // The node that has the client writes the record.
+            let target = context.branch.target();
+            if target.is_some_and(|target| context.is_sibling(target)) {
+                continue;
+            }
+            let parties = context.places.parties(&context.request);
+            let call = CallRecord {
+                ended_by: EndedBy::NodeStopped,
+                ..context.record(&parties, &beginning, now, &self.env)
+            };
+            each(Event::CallEnded {
+                reason: None,
+                call: Box::new(call),
+            });
+        }
+        slots.len() == RINGING_STEP
     }
 
     /// Answered calls that this shard keeps.

@@ -494,6 +494,33 @@ fn calls_that_are_up_when_the_node_stops_have_their_record() {
 }
 
 #[test]
+fn calls_that_ring_when_the_node_stops_have_their_record_and_refused_ones_no_second() {
+    let mut line = Line::new(1);
+    let invite = line.invites("z9hG4bK1");
+    line.w.answers_with(line.home, &invite, 180, "");
+    line.w.pick(line.client, "SIP/2.0 180");
+    line.w.pass(5 * SECOND);
+    // This one has had its answer, and waits for its ACK only.
+    let refused = line.invites("z9hG4bK2");
+    line.w.answers_with(line.home, &refused, 486, "");
+    let mut records = Vec::new();
+    let now = line.w.now;
+    let core = &mut line.w.cores[0];
+    let mut step = |core: &mut crate::proxy::Core| {
+        core.end_calls(now, |event| {
+            if let Event::CallEnded { call, .. } = event {
+                records.push(call);
+            }
+        })
+    };
+    assert!(!step(core) && !step(core), "one step ends the one call");
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].ended_by, EndedBy::NodeStopped);
+    assert_eq!(records[0].ringing, Some(5 * SECOND));
+    assert_eq!((records[0].talk, records[0].status), (None, None));
+}
+
+#[test]
 fn no_line_holds_a_user_or_a_token_that_it_should_not() {
     let mut topology = topology();
     topology.log.identities = LogIdentities::Hashed;
