@@ -44,7 +44,9 @@ impl Shard {
     async fn reevaluate_in_steps(&self, is_meant: impl Fn(&Connection) -> bool) {
         let mut step = clock::now();
         for connection in self.all_connections() {
-            if connection.withdrawn.get().is_some() || !is_meant(&connection) {
+            // Between two steps it may have ended, and nothing of it may be reported any more.
+            let is_live = self.connection(connection.id).is_some();
+            if !is_live || connection.withdrawn.get().is_some() || !is_meant(&connection) {
                 continue;
             }
             // Anew for each: a reload may come between two steps.

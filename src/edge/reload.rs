@@ -26,10 +26,14 @@ impl Edge {
         let topology = generation.topology();
         let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, self.random_key));
         let rules = AcceptRules::new(topology, &self.listeners);
+        let deny = topology.limits().deny.0.clone();
+        // What takes time comes before the first change, so that all of them come together.
+        let (judged, tables) = tokio::join!(
+            self.judge(&generation),
+            self.tables(Arc::clone(&generation))
+        );
         self.rules.store(Arc::new(rules));
-        self.denials.set_file(&topology.limits().deny.0);
-        let judged = self.judge(&generation).await;
-        let tables = self.tables(generation).await;
+        self.denials.set_file(&deny);
         // A shard that has ended has nothing left to swap.
         let before = self.each_to_the_end(move |shard, done| {
             let _ = done.send(shard.swap(Arc::clone(&tables), Arc::clone(&keys), &judged));

@@ -87,6 +87,10 @@ impl Core {
                 remote,
                 requests,
             } => {
+                // Decided on for a while, and closed meanwhile: it would come back, and nothing end it again.
+                if self.env.links.get(link).is_none() {
+                    return;
+                }
                 let far_end = self.link_far_end(link, &identity, remote);
                 let under = UnderName::of(&identity).map(|under| under.key());
                 self.env.links.decided(link, &identity);

@@ -1,5 +1,6 @@
 //! Serial failover in a pool (RFC 3261 §16.7, RFC 3263 §4.3) and peers that come and go.
 use super::world::*;
+use crate::proxy::{LinkEvent, RemoteIdentity};
 use std::time::Duration;
 
 #[test]
@@ -201,18 +202,18 @@ fn a_ringing_call_survives_the_loss_of_the_servers_connection() {
 fn a_full_connection_takes_no_new_request() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.link_event(0, crate::proxy::LinkEvent::Full { link: fe01 });
+    w.link_event(0, LinkEvent::Full { link: fe01 });
     w.ask(client, Request::of("MESSAGE"));
     w.silent(fe01);
     w.expect(fe02, "MESSAGE");
-    w.link_event(0, crate::proxy::LinkEvent::Full { link: fe02 });
+    w.link_event(0, LinkEvent::Full { link: fe02 });
     w.send(
         client,
         &Request::of("MESSAGE").branch("z9hG4bK2").to_string(),
     );
     w.expect(client, "SIP/2.0 503");
     assert_eq!(w.reasons(), vec!["peer_congested"]);
-    w.link_event(0, crate::proxy::LinkEvent::Clear { link: fe01 });
+    w.link_event(0, LinkEvent::Clear { link: fe01 });
     w.send(
         client,
         &Request::of("MESSAGE").branch("z9hG4bK3").to_string(),
@@ -427,4 +428,27 @@ fn a_connect_of_an_earlier_generation_that_fails_concerns_nobody() {
     w.silent(client);
     let fe02 = w.peer(FE02);
     w.expect(fe02, "INVITE");
+}
+
+#[test]
+fn a_connection_that_was_decided_on_while_it_ended_stays_ended() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    let identity = RemoteIdentity::Peer(w.peer_id(FE01));
+    w.lose(home);
+    let before = w.connects.len();
+    w.link_event(
+        home.shard(),
+        LinkEvent::Confirmed {
+            link: home,
+            identity,
+            remote: ([10, 0, 0, 11], 5061).into(),
+            requests: true,
+        },
+    );
+    w.ask(client, Request::of("MESSAGE"));
+    // Over the ended one it would wait for an answer that cannot come.
+    assert!(w.connects.len() > before, "another connection is asked for");
+    let again = w.peer(FE01);
+    w.pick(again, "MESSAGE");
 }
