@@ -110,10 +110,7 @@ fn run(phase: &str, old: &Path, new: &Path) -> Outcome<u64> {
         "plan" => {
             let plan = PlanCommand {
                 files: vec![old.to_owned(), new.to_owned()],
-                target: Target {
-                    socket: None,
-                    config: None,
-                },
+                target: Target::default(),
                 json: false,
             };
             // Partners are removed: that is harmful.

@@ -41,6 +41,8 @@ impl Daemon {
         let child = Command::new(binary)
             .arg("run")
             .arg(file)
+            // Its control socket is its own: the default place is a service's.
+            .env("RUNTIME_DIRECTORY", site.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log)?)

@@ -97,6 +97,8 @@ impl Target {
             .args(words)
             .arg("run")
             .arg(file)
+            // Its control socket is its own: the default place is a service's.
+            .env("RUNTIME_DIRECTORY", site.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log)?)

@@ -71,6 +71,7 @@ impl CheckCommand {
                 let target = Target {
                     socket: self.socket,
                     config: Some(self.file.clone()),
+                    any_topology: true,
                 };
                 let user = self.user.or_else(ServiceUser::usual);
                 let here = machine::warnings(generation.topology(), user.as_ref());

@@ -59,7 +59,11 @@ impl CrlsCommand {
             Ok(Reply::Crls(series)) => series,
             Ok(_) => return Err(unexpected()),
             // Without a daemon the state directory still shows what the next start would begin with.
-            Err(why @ (Unanswered::Ask(AskError::NoDaemon { .. }) | Unanswered::NotThere(_))) => {
+            Err(
+                why @ (Unanswered::Ask(AskError::NoDaemon { .. })
+                | Unanswered::NotThere(_)
+                | Unanswered::OtherTopology { .. }),
+            ) => {
                 eprintln!("sipward: {why}");
                 self.stored().ok_or(Exit::NoDaemon)?
             }

@@ -7,6 +7,7 @@ mod failure;
 mod refusals;
 mod scenario;
 mod setup;
+mod stay;
 
 use super::Exit;
 use failure::ScenarioFailure;
@@ -84,8 +85,7 @@ impl DemoCommand {
         }
         let all_well = summary(&outcomes, out)?;
         if self.stay {
-            setup.print_how_to_connect(out)?;
-            ended.await;
+            setup.stay(ended, out).await?;
         }
         // Even when a scenario failed: the temporary directory goes with the setup.
         setup.stop().await?;

@@ -1,7 +1,7 @@
 //! `sipward explain`: why a certificate is accepted or refused, offline, or what a name of the log means.
 use super::newcomer::{Asked, Newcomer};
 use super::output::{counted, listed, print_faults, show};
-use super::target::{Target, unexpected};
+use super::target::{DEFAULT_TOPOLOGY, Target, unexpected};
 use super::{Exit, names};
 use crate::daemon::{
     self,
@@ -34,7 +34,7 @@ pub struct ExplainCommand {
     #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
     pub socket: Option<PathBuf>,
     /// The topology file
-    #[arg(long, value_name = "FILE", default_value = super::target::DEFAULT_TOPOLOGY)]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_TOPOLOGY)]
     pub config: PathBuf,
     /// The certificate to judge: PEM or DER, leaf first, then its issuers
     #[arg(long = "cert", value_name = "PEM")]
@@ -183,6 +183,8 @@ impl ExplainCommand {
         let target = Target {
             socket: self.socket.clone(),
             config: Some(self.config.clone()),
+            // The default names nobody's file in particular.
+            any_topology: self.config == Path::new(DEFAULT_TOPOLOGY),
         };
         let request = Request::Explain {
             decision: decision.to_ascii_lowercase(),

@@ -7,7 +7,7 @@ use super::output::{because, counted, print_refusal, show};
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
 use crate::daemon::{Moved, PlanEffects};
-use crate::topology;
+use crate::topology::{self, show_time};
 use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
 use std::io::{self, Write};
@@ -57,7 +57,11 @@ impl PlanCommand {
                 PlanEffects::of(&held, &new, at)
             }
         };
-        show(&effects, self.json, out, page)?;
+        // The file that a further command would be about.
+        let new = self.files.last().map_or(Path::new(""), PathBuf::as_path);
+        show(&effects, self.json, out, |effects, out| {
+            page(effects, new, out)
+        })?;
         // The page is written first: a harmful plan is what an operator wants to read.
         match effects.is_harmful() {
             true => Err(Exit::Harmful),
@@ -81,7 +85,7 @@ fn refused(file: &Path, faults: &[topology::Fault]) -> Exit {
 
 /// One line for each effect, the kind of it in the first column: the page can be searched and counted with grep. What
 /// closes or refuses comes first.
-fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
+fn page(effects: &PlanEffects, file: &Path, out: &mut dyn Write) -> io::Result<()> {
     // Gathered before anything is written: whether there is any effect decides the last line.
     let mut lines: Vec<(&str, String)> = Vec::new();
     // Live connections, with the line of the new file that would close each.
@@ -104,7 +108,12 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     for (word, outcome) in refused.chain(admitted) {
         let (peer, direction, id) = (&outcome.peer, &outcome.direction, &outcome.seen_as);
         let why = because(&outcome.reason, outcome.detail.as_deref(), outcome.line);
-        let what = format!("{peer} ({direction}): {why}; seen as decision {id}");
+        // Who is let in for the first time is in no list of what ends.
+        let end = outcome.not_after.filter(|_| word == "admits");
+        let end = end.map_or_else(String::new, |end| {
+            format!("; its certificate ends at {}", show_time(end))
+        });
+        let what = format!("{peer} ({direction}): {why}{end}; seen as decision {id}");
         lines.push((word, what));
     }
     let mut list = |word, before: &str, names: &[String], behind: &str| {
@@ -114,6 +123,12 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     // Peers by name: one that is removed may have no connection now and still be missed.
     list("removes", "peer ", &effects.removed_peers, "");
     list("adds", "peer ", &effects.added_peers, "");
+    // `probe` reaches it from here, with the handshake that the daemon would make.
+    let probe = format!(
+        ": no certificate of it was seen that this file accepts; sipward probe PEER --config {} shows what it presents and until when",
+        file.display()
+    );
+    list("untried", "peer ", &effects.untried, &probe);
     // Rights that the new file takes away although no connection shows it yet.
     list("narrows", "", &effects.narrowed, "");
     // A domain without a target refuses every call to it.
@@ -122,6 +137,14 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     // Another pool may be what was wanted, or a member list that was copied to the wrong place.
     for Moved { domain, from, to } in &effects.moved_domains {
         lines.push(("moves", format!("domain {domain} from pool {from} to {to}")));
+    }
+    // A section that was pasted for its trust alone makes its peer a target as well.
+    for joined in &effects.joined {
+        let (peer, domain, pool) = (&joined.peer, &joined.domain, &joined.pool);
+        let (strategy, beside) = (&joined.strategy, joined.beside.join(", "));
+        let what =
+            format!("peer {peer} to {beside} for domain {domain}, in pool {pool} ({strategy})");
+        lines.push(("joins", what));
     }
     // Neither good nor bad: these changes simply do not happen at a reload.
     lines.extend(effects.restart.iter().map(|what| ("restart", what.clone())));

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// The topology that `run` serves when none is named.
 pub(super) const DEFAULT_TOPOLOGY: &str = "/etc/sipward/topology.toml";
 
+/// How long the daemon may take to say which file it serves.
+const FOR_TOPOLOGY: Duration = Duration::from_secs(5);
+
 /// How the daemon is found.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Target {
@@ -24,6 +27,9 @@ pub struct Target {
     /// The topology that the daemon serves, whose [admin] socket is used if it has one
     #[arg(long, value_name = "FILE", conflicts_with = "socket", global = true)]
     pub config: Option<PathBuf>,
+    /// Whatever the daemon serves that is found: `check` shows it, and judges what that has seen by a file that may be new
+    #[arg(skip)]
+    pub any_topology: bool,
 }
 
 /// Why a question has no answer.
@@ -35,6 +41,19 @@ pub(super) enum Unanswered {
     /// Nobody answers where a daemon is looked for that no argument names.
     #[error("{0}; --config FILE finds the socket of [admin]")]
     NotThere(AskError),
+    /// The one that answers at a default place is not the file's.
+    #[error(
+        "the daemon at {} serves {}, not {}; --socket PATH, or [admin] socket in the file, names the right one",
+        socket.display(), served.display(), asked.display()
+    )]
+    OtherTopology {
+        /// Where it was found.
+        socket: PathBuf,
+        /// What it serves.
+        served: PathBuf,
+        /// For which file it was looked for.
+        asked: PathBuf,
+    },
     /// The daemon refuses.
     #[error("{code}: {what}")]
     Refused {
@@ -54,7 +73,8 @@ impl Unanswered {
         eprintln!("sipward: {self}");
         match self {
             Self::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. })
-            | Self::NotThere(_) => Exit::NoDaemon,
+            | Self::NotThere(_)
+            | Self::OtherTopology { .. } => Exit::NoDaemon,
             Self::Ask(AskError::Unknown(_)) | Self::Refused { .. } | Self::Unexpected => {
                 Exit::Internal
             }
@@ -84,7 +104,8 @@ impl Target {
     ) -> Result<(), Exit> {
         // A line may come late: nothing passes while nobody calls.
         let request = Request::Trace(request);
-        let followed = control::follow(&self.socket(), &request, patience, each);
+        let socket = self.checked_socket().map_err(|why| why.print())?;
+        let followed = control::follow(&socket, &request, patience, each);
         followed.map_err(|error| Unanswered::Ask(error).print())
     }
 
@@ -103,7 +124,7 @@ impl Target {
             true => Unanswered::NotThere(error),
             false => Unanswered::Ask(error),
         };
-        let reply = control::ask(&self.socket(), request, patience).map_err(unanswered)?;
+        let reply = control::ask(&self.checked_socket()?, request, patience).map_err(unanswered)?;
         if let Reply::Error(ControlRefusal { code, what }) = reply {
             return Err(Unanswered::Refused { code, what });
         }
@@ -112,22 +133,62 @@ impl Target {
 
     /// The socket that is named, or the one that the topology names, or the first default place that exists.
     pub(super) fn socket(&self) -> PathBuf {
+        self.named_socket().unwrap_or_else(default_socket)
+    }
+
+    /// The same, unless it is a default place for a file that is named, and the daemon there serves another file: a `kick` that is
+    /// meant for a lab must not reach the node of a company.
+    fn checked_socket(&self) -> Result<PathBuf, Unanswered> {
+        if let Some(named) = self.named_socket() {
+            return Ok(named);
+        }
+        let socket = default_socket();
+        let asked = self.config.as_ref().filter(|_| !self.any_topology);
+        let Some(asked) = asked else {
+            return Ok(socket);
+        };
+        // Whatever else comes of it shows in the answer to the command itself; an earlier version does not say what it serves.
+        match control::ask(&socket, &Request::Topology {}, FOR_TOPOLOGY) {
+            Ok(Reply::Topology(it)) if !is_same(&it.path, asked) => {
+                Err(Unanswered::OtherTopology {
+                    socket,
+                    served: it.path,
+                    asked: asked.clone(),
+                })
+            }
+            Ok(_) | Err(_) => Ok(socket),
+        }
+    }
+
+    /// The socket that is named, here or in the topology.
+    fn named_socket(&self) -> Option<PathBuf> {
         // What is named on the command line counts, also where nothing listens: a guess could reach another daemon.
         if let Some(socket) = &self.socket {
-            return socket.clone();
+            return Some(socket.clone());
         }
         let config = self.config.as_deref();
         let config = config.unwrap_or(Path::new(DEFAULT_TOPOLOGY));
-        if let Some(named) = named_path(config, "admin", "socket") {
-            return named;
-        }
-        // Of several default places the first that exists; if none does, the error names the likeliest one.
-        let mut places = control::candidates();
-        let there = places.iter().position(|path| path.exists()).unwrap_or(0);
-        if places.is_empty() {
-            return PathBuf::from(control::SOCKET_NAME);
-        }
-        places.swap_remove(there)
+        named_path(config, "admin", "socket")
+    }
+}
+
+/// Where a daemon listens that names no place.
+fn default_socket() -> PathBuf {
+    // Of several default places the first that exists; if none does, the error names the likeliest one.
+    let mut places = control::candidates();
+    let there = places.iter().position(|path| path.exists()).unwrap_or(0);
+    if places.is_empty() {
+        return PathBuf::from(control::SOCKET_NAME);
+    }
+    places.swap_remove(there)
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        // One that is gone, or out of reach, still has a name.
+        _ => std::path::absolute(one).ok() == std::path::absolute(other).ok(),
     }
 }
 

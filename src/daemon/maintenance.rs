@@ -3,6 +3,7 @@ use super::clock::now;
 use super::letting_go::LettingGo;
 use super::node::Daemon;
 use crate::observe::Event;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ impl Daemon {
         let over = self.generation().topology().limits().handover;
         // A second order replaces the first, and its time begins anew.
         let clients = self.edge.let_clients_go(over, true, FOR_SHARDS).await?;
+        // A process that has handed over lets its clients go anyway, and ends with the last one; the new one has the event.
+        if self.retired.load(Ordering::Relaxed) {
+            return Some((clients, over));
+        }
         self.log.record(Event::ClientsLetGo { clients, over });
         let daemon = Arc::clone(self);
         // Beside the command, which returns at once.
@@ -40,6 +45,11 @@ impl Daemon {
 
     /// The node serves as before. Returns how many clients are here; `None`: a shard does not answer.
     pub(super) async fn keep_clients(&self) -> Option<usize> {
+        // One that has handed over serves them as before, and still lets them go.
+        if self.retired.load(Ordering::Relaxed) {
+            let over = self.generation().topology().limits().handover;
+            return self.edge.let_clients_go(over, false, FOR_SHARDS).await;
+        }
         let clients = self.edge.keep_clients(FOR_SHARDS).await?;
         // Ends the watch as well.
         self.set_letting_go(None);

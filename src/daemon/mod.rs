@@ -6,6 +6,7 @@
 
 mod address_guard;
 mod allocator;
+mod attended;
 mod clock;
 mod confinement;
 pub mod control;
@@ -37,9 +38,10 @@ mod upgrade;
 mod warnings;
 mod watch;
 
+pub use attended::AttendedDaemon;
 pub use error::DaemonError;
 pub use loading::{load, load_after, look_at, prepare, prepare_with};
 pub use named_path::named_path;
 pub use node::Daemon;
-pub use plan::{ChainOutcome, Dropped, Moved, PlanEffects};
+pub use plan::{ChainOutcome, Dropped, Joined, Moved, PlanEffects};
 pub use service::serve;

@@ -148,7 +148,8 @@ impl Daemon {
             .map(|(name, address, _)| (name, address))
             .collect();
         Ok(Self {
-            path: path.to_owned(),
+            // Absolute: commands come from other directories, and a new process may be started in another one.
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             log: log.clone(),
             edge,
             serving: tokio::sync::watch::Sender::new(generation.number()),
@@ -183,8 +184,7 @@ impl Daemon {
     pub(super) async fn try_listeners(&self) -> Result<(), DaemonError> {
         let addresses = self.edge.trial_addresses();
         // As after a reload, by the certificates and not by what was loaded.
-        let served =
-            own_listeners::check(&self.generation(), &addresses, &self.edge.denials()).await;
+        let served = own_listeners::check(&self.generation(), &addresses, &self.edge).await;
         let wrong = served.iter().find(|it| it.result != ServedResult::Expected);
         wrong.map_or(Ok(()), |it| Err(DaemonError::Trial(it.to_string())))
     }

@@ -1,11 +1,12 @@
 //! After a reload: a handshake with each listener of this node, to see that the new certificate is what it shows.
 use super::reload_report::{ServedCheck, ServedResult};
-use crate::edge::{Denial, Served, served};
+use crate::edge::{Denial, Edge, Served, served};
 use crate::proxy::NamedParty;
 use crate::topology::{Identity, Listener, Topology, reached_at};
 use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -19,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn check(
     generation: &Generation,
     addresses: &[(String, SocketAddr)],
-    denied: &[Denial],
+    edge: &Edge,
 ) -> Vec<ServedCheck> {
+    let denied = edge.denials();
     let topology = generation.topology();
     let now = UnixTime::now();
     // Each begins as "not in time", which is what stays of those that the bound cuts off.
@@ -49,8 +51,11 @@ pub(super) async fn check(
                 detail: Some("it took too long".to_owned()),
             });
             let balancers = entry.proxy_protocol.clone();
-            running
-                .spawn(async move { (position, served(address, &name, leaf, &balancers).await) });
+            let checks = Arc::clone(edge.own_checks());
+            running.spawn(async move {
+                let shown = served(address, &name, leaf, &balancers, &checks);
+                (position, shown.await)
+            });
         }
     }
     // In the order in which they finish, each into its own place.
@@ -64,7 +69,7 @@ pub(super) async fn check(
                     Served::Other => (ServedResult::Other, None),
                     Served::Unknown(why) => (
                         ServedResult::Unknown,
-                        Some(because(why, check.address, denied)),
+                        Some(because(why, check.address, &denied)),
                     ),
                 };
             }

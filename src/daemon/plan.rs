@@ -1,9 +1,9 @@
 //! The plan: what a new topology would do to a running daemon, or what differs between two files; decided by the same
 //! [`crate::trust::decide`] as everything else.
-use super::control::{Inventory, LivePeer, Outline, SeenNow};
+use super::control::{Inventory, LivePeer, Outline, Route, SeenNow};
 use crate::edge::{Evidence, Opened, Reevaluation};
 use crate::reason::{ConnectionReason, TrustReason};
-use crate::topology::{Direction, DnsName, Listener, Topology};
+use crate::topology::{CertificateFacts, Direction, DnsName, Listener, Topology};
 use crate::trust::{Decision, Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
@@ -32,6 +32,10 @@ pub struct PlanEffects {
     pub narrowed: Vec<String>,
     /// Domains that would go to another pool.
     pub moved_domains: Vec<Moved>,
+    /// Peers that would be sent requests for a domain that others serve alone now.
+    pub joined: Vec<Joined>,
+    /// Peers that only the new file names, and of which no certificate was seen that it accepts.
+    pub untried: Vec<String>,
     /// What would wait for a restart.
     pub restart: Vec<String>,
 }
@@ -70,6 +74,8 @@ pub struct ChainOutcome {
     pub line: Option<u32>,
     /// The decision of the log that the chain was last seen with.
     pub seen_as: String,
+    /// The end of its first certificate, Unix seconds.
+    pub not_after: Option<i64>,
 }
 
 /// A domain that would go elsewhere.
@@ -81,6 +87,21 @@ pub struct Moved {
     pub from: String,
     /// The pool then.
     pub to: String,
+}
+
+/// A peer that would serve a domain with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Joined {
+    /// The peer.
+    pub peer: String,
+    /// The domain.
+    pub domain: String,
+    /// The pool that it would be in.
+    pub pool: String,
+    /// How that orders its members for a request.
+    pub strategy: String,
+    /// Who serves the domain now, and would go on to.
+    pub beside: Vec<String>,
 }
 
 impl PlanEffects {
@@ -135,15 +156,17 @@ impl PlanEffects {
         // Listed apart: it is in the file and not in force.
         self.restart = old.restart_settings.changes(&newer.restart_settings);
         for (domain, route) in &old.routes {
-            if let Some(then) = newer.routes.get(domain)
-                && then.pool != route.pool
-            {
+            let Some(then) = newer.routes.get(domain) else {
+                continue;
+            };
+            if then.pool != route.pool {
                 self.moved_domains.push(Moved {
                     domain: domain.clone(),
                     from: route.pool.clone(),
                     to: then.pool.clone(),
                 });
             }
+            self.joined.extend(joined(domain, route, then));
         }
     }
 
@@ -244,6 +267,13 @@ impl PlanEffects {
                 (false, false) => {}
             }
         }
+        let is_untried = |peer: &&String| !good.contains(*peer);
+        self.untried = self
+            .added_peers
+            .iter()
+            .filter(is_untried)
+            .cloned()
+            .collect();
         self.refused = refused.into_values().collect();
         self.admitted = admitted.into_values().collect();
         bad.difference(&good).cloned().collect()
@@ -261,6 +291,32 @@ impl PlanEffects {
             }
         }
     }
+}
+
+/// Who would be new among the targets of a domain, where somebody of now goes on to be one: an entry that is added for its
+/// trust alone takes a share of the domain's calls as well.
+fn joined(domain: &str, now: &Route, then: &Route) -> Vec<Joined> {
+    let stay: Vec<String> = now
+        .targets
+        .iter()
+        .filter(|peer| then.targets.contains(peer))
+        .cloned()
+        .collect();
+    if stay.is_empty() {
+        return Vec::new();
+    }
+    let new = then
+        .targets
+        .iter()
+        .filter(|peer| !now.targets.contains(peer));
+    let joined = new.map(|peer| Joined {
+        peer: peer.clone(),
+        domain: domain.to_owned(),
+        pool: then.pool.clone(),
+        strategy: then.strategy.clone(),
+        beside: stay.clone(),
+    });
+    joined.collect()
 }
 
 /// A name that an entry covers, as an inventory has it.
@@ -316,5 +372,9 @@ fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Ch
         detail,
         line: decision.line,
         seen_as: seen.then.decision.clone(),
+        not_after: chain
+            .first()
+            .and_then(|leaf| CertificateFacts::read(leaf))
+            .map(|facts| facts.not_after),
     }
 }

@@ -47,8 +47,7 @@ impl Daemon {
                 report.restart = restart;
                 // The files may be right and another process on the port: only a handshake shows what is served.
                 report.served =
-                    own_listeners::check(&self.generation(), &self.addresses, &self.edge.denials())
-                        .await;
+                    own_listeners::check(&self.generation(), &self.addresses, &self.edge).await;
             }
             Err(faults) => {
                 report.result = ReloadResult::Refused;

@@ -136,15 +136,15 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
 }
 
 /// A daemon that serves, and what goes with it.
-struct Started {
+pub(super) struct Started {
     /// The node itself.
-    daemon: Arc<Daemon>,
+    pub(super) daemon: Arc<Daemon>,
     /// Where commands reach it; `None`: nowhere.
-    place: Option<ControlPlace>,
+    pub(super) place: Option<ControlPlace>,
     /// The process before this one, while it lets its clients go.
-    former: Option<FormerHandle>,
+    pub(super) former: Option<FormerHandle>,
     /// Where that has answered monitoring.
-    http: Option<TcpListener>,
+    pub(super) http: Option<TcpListener>,
 }
 
 /// The usual start.
@@ -254,7 +254,7 @@ fn control_socket(generation: &Generation, log: &Log) -> Result<Option<ControlPl
 }
 
 /// From ready to stopped: one loop, so that reloads, upgrades, an end and the watchdog's pulses are never at odds.
-async fn supervise(
+pub(super) async fn supervise(
     started: Started,
     (mut hang_up, mut stop): (Signal, Stop),
     program: Option<PathBuf>,

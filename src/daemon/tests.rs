@@ -222,7 +222,7 @@ async fn after_a_reload_the_listener_is_seen_to_show_the_new_certificate() {
         world.daemon.addresses()[0].1,
         world.site.edge.chain[0].clone(),
     );
-    let found = crate::edge::served(address, EDGE, old, &[]).await;
+    let found = crate::edge::served(address, EDGE, old, &[], world.daemon.edge.own_checks()).await;
     assert_eq!(found, crate::edge::Served::Other);
     let line = world
         .log
@@ -264,7 +264,7 @@ async fn a_staged_certificate_takes_over_at_its_time_without_a_reload() {
     };
     let hour = rustls_pki_types::UnixTime::now().as_secs() + 3_600;
     stage(&mut world, &crate::topology::show_moment(hour)).await;
-    let shown = crate::edge::served(address, EDGE, old, &[]).await;
+    let shown = crate::edge::served(address, EDGE, old, &[], world.daemon.edge.own_checks()).await;
     assert_eq!(shown, crate::edge::Served::Expected);
     world.daemon.forecast().await;
     let lines = world.log.lines();
@@ -284,7 +284,7 @@ async fn a_staged_certificate_takes_over_at_its_time_without_a_reload() {
         )
     };
     assert!(world.log.wait_for(is_turn, SOON).is_some());
-    let shown = crate::edge::served(address, EDGE, new, &[]).await;
+    let shown = crate::edge::served(address, EDGE, new, &[], world.daemon.edge.own_checks()).await;
     assert_eq!(shown, crate::edge::Served::Expected);
     // What is dialled now is dialled with the new one.
     world.message(&alice).await;
@@ -303,5 +303,10 @@ async fn a_listener_for_peers_alone_is_checked_too() {
         ServedResult::Expected,
         "{report:?}"
     );
+    // Only when the listener's end is through as well is it known that nothing came of it.
     world.daemon.stop().await;
+    let counts = world.daemon.log.counts();
+    let mut names = counts.iter().map(|(event, ..)| event.row().name);
+    let is_refusal = |name| name == "handshake_refused";
+    assert!(!names.any(is_refusal), "{:?}", world.log.lines());
 }

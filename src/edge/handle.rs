@@ -4,6 +4,7 @@ use super::clock_pair::ClockPair;
 use super::connection_number::ConnectionNumbers;
 use super::denials::Denials;
 use super::inbox::{Inboxes, ShardMessage};
+use super::own_checks::OwnChecks;
 use super::reception::AcceptRules;
 use super::shard::Shard;
 use super::sources::Sources;
@@ -51,6 +52,8 @@ pub struct Edge {
     pub(super) log: Log,
     /// Who is refused.
     pub(super) denials: Arc<Denials>,
+    /// The node's own looks at its listeners.
+    pub(super) own_checks: Arc<OwnChecks>,
     /// The chains that were presented lately, for `explain` and `plan`.
     pub(super) seen: Arc<SeenChains>,
     /// The names of this node, which a reload cannot change.
@@ -67,6 +70,11 @@ impl Edge {
     /// The chains that were presented lately.
     pub fn seen(&self) -> &SeenChains {
         &self.seen
+    }
+
+    /// Where this node's own handshakes with its listeners come from.
+    pub fn own_checks(&self) -> &Arc<OwnChecks> {
+        &self.own_checks
     }
 
     /// How many shards run.

@@ -2,7 +2,8 @@
 //!
 //! Each runs in a task of its own beside the connections. The cap bounds what strangers can have stored at once, the
 //! deadline how long they can hold a slot; both are spent before anybody is known. A balancer's health checks are counted as
-//! everything else and have no line: it makes them every few seconds.
+//! everything else and have no line: it makes them every few seconds. The node's own look at a listener after a reload has none
+//! either, and where it is refused, nobody was.
 use super::admission::Admission;
 use super::arrival::Arrival;
 use super::clock;
@@ -245,8 +246,10 @@ impl Inbound {
                 )
             }
         };
-        // Who shows that it is a peer is no health check, whatever its balancer says.
-        let is_check = self.arrival.is_check && matches!(identity, RemoteIdentity::Client);
+        // Who shows that it is a peer is no health check, whatever its balancer says. The node's own look is one, of itself.
+        let is_own = shard.shared.own_checks.take(self.arrival.remote);
+        let is_client = matches!(identity, RemoteIdentity::Client);
+        let is_check = (self.arrival.is_check || is_own) && is_client;
         let event = accepted_event(
             self.sides(),
             number,
@@ -277,6 +280,10 @@ impl Inbound {
 
     /// Ends in the one event of a handshake that failed.
     fn fail(self, failure: HandshakeFailure) {
+        // Whether it has shown the right certificate is in the report of the reload; here nobody was refused.
+        if self.shard.shared.own_checks.take(self.arrival.remote) {
+            return;
+        }
         let sides = self.sides();
         // Before the event: who reads it and connects anew must find room.
         drop(self.admission);

@@ -2,6 +2,7 @@
 //!
 //! After a reload the files may be right and the served certificate still the old one, or another process may answer on
 //! the port. Only a handshake proves it.
+use super::own_checks::OwnChecks;
 use super::proxy_header;
 use super::reception::lists;
 use crate::topology::reached_at;
@@ -29,17 +30,19 @@ pub enum Served {
 }
 
 /// Shakes hands with the listener bound to `address`, asking for `name`, and returns whether it shows `leaf`. If this node
-/// is one of the listener's `balancers`, it says first that it speaks for itself. It has no bound in time of its own.
+/// is one of the listener's `balancers`, it says first that it speaks for itself. It has no bound in time of its own, and stands
+/// in `checks`.
 pub async fn served(
     address: SocketAddr,
     name: &str,
     leaf: CertificateDer<'static>,
     balancers: &[IpNet],
+    checks: &OwnChecks,
 ) -> Served {
     let verifier = Arc::new(OnlyThis::new(leaf));
     // By what the verifier has seen and not by how it ended: the listener may refuse this client
     // afterwards.
-    match shake_hands(address, name, &verifier, balancers).await {
+    match shake_hands(address, name, &verifier, (balancers, checks)).await {
         // A listener for peers alone ends it, since no certificate is presented; by then it has shown its own.
         Ok(()) | Err(_) if verifier.proven.load(Ordering::Relaxed) => Served::Expected,
         Ok(()) | Err(_) if verifier.other.load(Ordering::Relaxed) => Served::Other,
@@ -53,7 +56,7 @@ async fn shake_hands(
     address: SocketAddr,
     name: &str,
     verifier: &Arc<OnlyThis>,
-    balancers: &[IpNet],
+    (balancers, checks): (&[IpNet], &OwnChecks),
 ) -> std::io::Result<()> {
     // With every version and suite that a client of the node could use.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -73,7 +76,10 @@ async fn shake_hands(
     )]
     // To the bound address, past any name or load balancer.
     let mut tcp = TcpStream::connect(reached_at(address)).await?;
-    if lists(balancers, tcp.local_addr()?.ip()) {
+    let own = tcp.local_addr()?;
+    // Before the first byte: the listener's end may be through as soon as it has it.
+    checks.enter(own);
+    if lists(balancers, own.ip()) {
         tcp.write_all(&proxy_header::local()).await?;
     }
     let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))

@@ -14,6 +14,7 @@ use super::dialler::Dialler;
 use super::error::EdgeError;
 use super::flush_queue::FlushQueue;
 use super::inbox::{Accepted, CrossQuestion, Inboxes, Questions, ShardMessage};
+use super::own_checks::OwnChecks;
 use super::peer_states::PeerStates;
 use super::priority::KnownSources;
 use super::resolver::AddressResolver;
@@ -72,6 +73,8 @@ pub(super) struct ShardShared {
     pub(super) refused: Arc<RefusedCredentials>,
     /// Who is refused.
     pub(super) denials: Arc<Denials>,
+    /// The node's own looks at its listeners.
+    pub(super) own_checks: Arc<OwnChecks>,
     /// Numbers for its connections.
     pub(super) numbers: Arc<ConnectionNumbers>,
     /// The sources that were somebody lately.

@@ -11,6 +11,7 @@ use super::denials::{Denial, Denials};
 use super::error::EdgeError;
 use super::handle::Edge;
 use super::inbox::{ARRIVALS, Inboxes, Questions};
+use super::own_checks::OwnChecks;
 use super::priority::KnownSources;
 use super::reception::{AcceptRules, Acceptor};
 use super::scheduling;
@@ -67,7 +68,7 @@ impl Edge {
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (numbers, known) = (numbers(inheritance), Arc::<KnownSources>::default());
         // Complete before anything is accepted.
-        let denials = all_denials(topology, denied);
+        let (denials, own_checks) = (all_denials(topology, denied), Arc::<OwnChecks>::default());
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
         let tallies: Vec<Arc<RequestTally>> = (0..shards).map(|_| Arc::default()).collect();
         // All sending ends before the first shard starts: each shard can reach each other one.
@@ -106,6 +107,7 @@ impl Edge {
                     memory: Arc::clone(&memory),
                     refused: Arc::clone(&refused),
                     denials: Arc::clone(&denials),
+                    own_checks: Arc::clone(&own_checks),
                     numbers: Arc::clone(&numbers),
                     known: Arc::clone(&known),
                     listeners: Arc::clone(&listeners),
@@ -120,8 +122,7 @@ impl Edge {
         let (at, tried) = tried.unwrap_or_default();
         // Whoever has the listeners before it goes on accepting until this process has passed.
         let accepting = watch::Sender::new(inheritance.is_none());
-        let waiting = Arc::default();
-        let sources = Arc::new(Sources::default());
+        let (waiting, sources) = (Arc::default(), Arc::<Sources>::default());
         // Last: what it accepts must find a shard.
         let acceptor = Acceptor {
             arrivals,
@@ -152,6 +153,7 @@ impl Edge {
             trial: (at, trial),
             rules,
             denials,
+            own_checks,
             random_key,
             numbers,
             listeners,

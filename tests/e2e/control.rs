@@ -207,6 +207,60 @@ async fn no_daemon_is_exit_69() {
 }
 
 #[tokio::test]
+async fn a_file_without_a_socket_does_not_reach_the_daemon_of_another_one() {
+    let world = World::new().await;
+    let directory = world.edge.socket.parent().unwrap().to_owned();
+    let own = directory.join("topology.toml");
+    let other = world
+        .lab
+        .site
+        .write("other.toml", &std::fs::read_to_string(&own).unwrap());
+    let other = other.unwrap();
+    let run = |arguments: &[&str], config: &Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sipward"));
+        let output = command
+            .args(arguments)
+            .arg("--config")
+            .arg(config)
+            // Neither names a socket: the daemon is found where it is by default.
+            .env("RUNTIME_DIRECTORY", &directory)
+            .current_dir(&directory)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), error)
+    };
+    for arguments in [
+        &["status"][..],
+        &["kick", PARTNER_EDGE],
+        &["trace", "--for", "1s"],
+    ] {
+        let (code, error) = run(arguments, &other);
+        assert_eq!(code, Some(69), "{arguments:?}: {error}");
+        let names_both = error.contains(own.to_str().unwrap()) && error.contains("other.toml");
+        assert!(names_both && error.lines().count() == 1, "{error}");
+    }
+    // The same file by other ways.
+    for config in [
+        &own,
+        Path::new("topology.toml"),
+        Path::new("./topology.toml"),
+    ] {
+        assert_eq!(run(&["status"], config), (Some(0), String::new()));
+    }
+    // A new file is judged by whatever the daemon has seen.
+    assert_eq!(
+        world
+            .edge
+            .command(&["plan", other.to_str().unwrap()])
+            .await
+            .0,
+        Some(0)
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_named_socket_must_be_had_and_a_default_one_need_not() {
     let lab = Lab::new();
     let mut text = lab
@@ -410,10 +464,9 @@ async fn a_plan_admits_whom_the_log_has_seen_refused_and_refuses_the_revoked() {
         .unwrap();
     world.lab.site.revoke(&[&identity], &[]).unwrap();
     let mut text = world.topology.clone();
-    text.add("[[peer]]")
-        .text("fqdn", "fe03.contoso.test")
-        .text("kind", "home")
-        .list("trust", &["enterprise-ca"]);
+    for fqdn in ["fe03.contoso.test", "fe04.contoso.test"] {
+        text.peer(fqdn, "home", "enterprise-ca");
+    }
     let file = world.lab.site.write("new.toml", &text.to_toml()).unwrap();
     let (code, plan) = world.edge.command(&["plan", file.to_str().unwrap()]).await;
     assert_eq!(code, Some(4), "{plan}");
@@ -422,6 +475,10 @@ async fn a_plan_admits_whom_the_log_has_seen_refused_and_refuses_the_revoked() {
         (&admitted["peer"], &admitted["reason"]),
         (&json!("fe03.contoso.test"), &json!("accepted"))
     );
+    let end = admitted["not_after"].as_u64().unwrap();
+    assert!(end > sipward_lab::pki::now().as_secs(), "{admitted}");
+    // The one that was seen is none of them.
+    assert_eq!(plan["untried"], json!(["fe04.contoso.test"]));
     let refused = &plan["refused"][0];
     assert_eq!(
         (&refused["peer"], &refused["reason"]),
@@ -476,6 +533,31 @@ fn a_plan_of_two_files_needs_no_daemon() {
     );
     let (code, plan) = run([&new, &old]);
     assert_eq!((code, &plan["added_peers"]), (0, &json!([PARTNER_EDGE])));
+    assert_eq!(
+        plan["joined"],
+        json!([]),
+        "nobody has served that domain before"
+    );
+
+    // A second server of the partner, as `probe` proposes it.
+    let mut joined = lab
+        .site
+        .topology(&[("fe01.contoso.test", address)], Some(address));
+    let old = lab.site.write("alone.toml", &joined.to_toml()).unwrap();
+    joined
+        .peer("new.fabrikam.test", "federated", "fabrikam-ca")
+        .list("domains", &["fabrikam.test"])
+        .list("address", &["127.0.0.1:1"]);
+    let new = lab.site.write("joined.toml", &joined.to_toml()).unwrap();
+    let (code, plan) = run([&old, &new]);
+    assert_eq!(
+        (code, &plan["joined"]),
+        (
+            0,
+            &json!([{"peer": "new.fabrikam.test", "domain": "fabrikam.test", "pool": "fabrikam.test",
+            "strategy": "call-id-hash", "beside": [PARTNER_EDGE]}])
+        )
+    );
 
     let mut peers_only = lab
         .site

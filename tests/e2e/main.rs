@@ -29,7 +29,8 @@ mod crl_fetch;
 mod crl_refresh;
 #[cfg(test)]
 mod crl_state;
-#[cfg(all(test, feature = "demo"))]
+#[cfg(test)]
+#[cfg(feature = "demo")]
 mod demo;
 #[cfg(test)]
 mod denials;

@@ -3,7 +3,7 @@ use crate::harness::{Edge, Lab, SOON};
 use serde_json::Value;
 use sipward_lab::pki::LeafSpec;
 use sipward_lab::site::{EDGE, PARTNER, PARTNER_EDGE, TopologyText};
-use sipward_lab::{Server, Wire};
+use sipward_lab::{Server, SipMessage, Wire};
 
 /// What the partner knows this node by, which is a home domain of each tenant as well.
 pub(crate) const NAMES: [&str; 2] = ["sbc.tenant-a.test", "sbc.tenant-b.test"];
@@ -117,6 +117,7 @@ impl Tenants {
         let ok = self.partner.answer(&call, 200).await.unwrap();
         let contact = ok.message.header("contact").unwrap();
         assert!(contact.contains(&format!("@{face}")), "{contact}");
+        self.knows_one_name(&ok.message, tenant);
         self.partner.ack(&call, &ok).await.unwrap();
         pbx.expect("ACK").await.unwrap();
         let bye = pbx.bye(&mut theirs).await.unwrap();
@@ -126,6 +127,15 @@ impl Tenants {
         self.partner.reply(&got, 200).await.unwrap();
         pbx.answer(&bye, 200).await.unwrap();
         self.nobody_else(tenant);
+    }
+
+    /// Both values that the node has recorded (RFC 5658 §6) have the name by which the partner knows it: the one for the PBX is
+    /// sealed.
+    fn knows_one_name(&self, message: &SipMessage, tenant: usize) {
+        let routes = message.values("record-route");
+        assert_eq!(routes.len(), 2, "{routes:?}");
+        let face = format!("@{};", self.face(tenant));
+        assert!(routes.iter().all(|it| it.contains(&face)), "{routes:?}");
     }
 
     /// The tenant's PBX calls the partner, which takes the call and hangs up.
@@ -144,6 +154,7 @@ impl Tenants {
         let contact = message.header("contact").unwrap();
         assert!(contact.contains(&format!("@{face}")), "{contact}");
         assert!(!message.to_string().contains(NAMES[1 - tenant]));
+        self.knows_one_name(message, tenant);
         let mut theirs = self.partner.accept(&invite).await.unwrap();
         let ok = pbx.answer(&call, 200).await.unwrap();
         pbx.ack(&call, &ok).await.unwrap();

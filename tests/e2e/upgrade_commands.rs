@@ -165,6 +165,35 @@ async fn a_denial_holds_at_both_processes_whenever_it_was_made() {
 
 /// Monitoring finds somebody at the same address at every moment, and figures of both.
 #[tokio::test]
+async fn maintenance_during_an_upgrade_is_of_both_processes() {
+    let world = world("1h").await;
+    let (alice, _) = world.registered("alice").await;
+    let pid = upgrade(&world.edge).await;
+    let (bob, _) = world.registered("bob").await;
+    let is_answered = async |client: &Client, status: u16| {
+        let sent = client.message("sip:x@contoso.test", "x");
+        let sent = sent.send().await.unwrap();
+        if status == 200 {
+            let got = world.fe01.expect("MESSAGE").await.unwrap();
+            world.fe01.reply(&got, 200).await.unwrap();
+        }
+        client.answer(&sent, status).await.unwrap();
+    };
+    let drained = said(&world.edge, &["drain", "--clients"]).await;
+    assert_eq!(drained["clients"], 2, "{drained}");
+    is_answered(&alice, 503).await;
+    is_answered(&bob, 503).await;
+    let kept = said(&world.edge, &["drain", "--clients", "--cancel"]).await;
+    assert_eq!(kept, json!({"clients": 2}));
+    is_answered(&alice, 200).await;
+    is_answered(&bob, 200).await;
+    // The old one lets its client go all the same: it ends when that is gone.
+    said(&world.edge, &["kick", "alice"]).await;
+    world.edge.log.wait("former_gone", |_| true).await.unwrap();
+    stop(world.edge, pid).await;
+}
+
+#[tokio::test]
 async fn metrics_are_read_over_an_upgrade_without_a_refused_connect() {
     let world = World::with(|t| {
         t.section("[limits]").text("handover", "1h");

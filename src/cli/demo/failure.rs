@@ -1,5 +1,6 @@
 //! What can go wrong in the demo; each variant names who failed, so that the summary's line is enough to look
 //! further.
+use crate::daemon::DaemonError;
 use sipward_lab::LabError;
 
 /// Why a scenario did not go as it must.
@@ -16,7 +17,10 @@ pub(super) enum ScenarioFailure {
     Io(#[from] std::io::Error),
     /// The embedded daemon did not start.
     #[error("the edge does not start: {0}")]
-    Daemon(String),
+    Daemon(#[from] DaemonError),
+    /// It listens nowhere.
+    #[error("the edge has no listener")]
+    NoListener,
     /// Something was let through that must not be.
     #[error("{what} was not refused")]
     NotRefused {

@@ -1,22 +1,31 @@
 //! Everybody in the demo: a throw-away site, the daemon on it, two home servers, a partner, two clients.
 use super::failure::ScenarioFailure;
 use crate::daemon::Daemon;
+use crate::daemon::control::SOCKET_NAME;
 use crate::observe::{Log, LogGuard, Sink};
 use crate::topology::{LogFormat, LogIdentities, LogRequests, LogSettings};
 use rustls::RootCertStore;
 use sipward_lab::pki::{Issued, LeafSpec};
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
 use sipward_lab::{
-    Client, EdgeTarget, EventLog, HomeServer, Registrar, Server, ServerSpec, Transcript, trust_only,
+    Client, EdgeTarget, EventLog, HomeServer, LineWriter, Registrar, Server, ServerSpec,
+    Transcript, trust_only,
 };
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A peer of the topology that is in no pool. Bad certificates carry this name: its entry matches, so that
 /// the refusal shows what is wrong with the certificate and not that nobody knows the name.
 pub(super) const SPARE: &str = "fe03.contoso.test";
 const HOUR: i64 = 3600;
+/// Until when the CRLs are good: with `--stay` somebody may try things for days.
+const CRLS_LAST: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The log, as a file beside the topology: `sipward ladder` and `sipward explain DECISION` have it from there.
+pub(super) const LOG_FILE: &str = "sipward.log";
 
 /// Everybody and everything. The ends stop when it is dropped, the daemon by [`Self::stop`].
 pub(super) struct DemoSetup {
@@ -45,7 +54,8 @@ pub(super) struct DemoSetup {
     pub(super) third: TcpListener,
     /// The second home server. Held, because it stops when it is dropped.
     _fe02: HomeServer,
-    daemon: Daemon,
+    /// Shared with the server of the control socket, which `--stay` starts.
+    pub(super) daemon: Arc<Daemon>,
     /// The log's thread ends with it, so it goes last.
     log_guard: LogGuard,
 }
@@ -78,7 +88,13 @@ impl DemoSetup {
 
         let revoked = site.enterprise.server(SPARE)?;
         // Before the daemon starts: it reads CRLs when it loads the topology.
-        site.revoke(&[&revoked], &[])?;
+        for (ca, name, revoked) in [
+            (&site.enterprise, "enterprise-ca", &[&revoked][..]),
+            (&site.fabrikam, "fabrikam-ca", &[]),
+        ] {
+            let crl = ca.crl_pem(revoked, CRLS_LAST)?;
+            site.write(&format!("{name}.crl.pem"), &crl)?;
+        }
         // Accepting must not block: no connection is what is hoped for.
         let third = TcpListener::bind("127.0.0.1:0")?;
         third.set_nonblocking(true)?;
@@ -93,6 +109,16 @@ impl DemoSetup {
             .peer(SPARE, "home", "enterprise-ca")
             // The discard port: nothing is ever sent to this peer.
             .list("address", &["127.0.0.1:9"]);
+        // Everything that a command or a new process of an upgrade may need is in the one directory that goes at the end.
+        let within = |name: &str| site.path().join(name).display().to_string();
+        std::fs::create_dir(site.path().join("state"))?;
+        topology.section("[node]").text("state", &within("state"));
+        topology
+            .section("[admin]")
+            .text("socket", &within(SOCKET_NAME));
+        topology.section("[log]").text("file", &within(LOG_FILE));
+        // Who tries an upgrade or `drain --clients` wants to see its end.
+        topology.section("[limits]").text("handover", "10s");
         let file = site.write("topology.toml", &topology.to_toml())?;
 
         // Every request is logged, and as JSON: the scenarios wait for the log's events before they go on.
@@ -103,19 +129,22 @@ impl DemoSetup {
             format: LogFormat::Json,
             file: None,
         };
-        let (events, log_guard) =
-            Log::start(&settings, 8_192, Sink::Writer(Box::new(log.writer())));
+        // What the scenarios read and what an operator reads are the same lines.
+        let lines = TwoLogs {
+            events: log.writer(),
+            file: log_file(&site)?,
+        };
+        let (events, log_guard) = Log::start(&settings, 8_192, Sink::Writer(Box::new(lines)));
         // The daemon itself, on the same kind of file as an operator writes: nothing of it is replaced or
         // left out.
-        let daemon =
-            Daemon::start(&file, &events).map_err(|e| ScenarioFailure::Daemon(e.to_string()))?;
+        let daemon = Daemon::start(&file, &events)?;
         // Logged once every listener is bound and the topology is served.
         log.wait("ready", |_| true).await?;
         let edge = daemon
             .addresses()
             .first()
             .map(|(_, address)| *address)
-            .ok_or_else(|| ScenarioFailure::Daemon("no listener".to_owned()))?;
+            .ok_or(ScenarioFailure::NoListener)?;
         // A home server that has no connection of the edge's dials it, as a real one would.
         fe01.set_edge(edge, EDGE);
         fe02.set_edge(edge, EDGE);
@@ -143,7 +172,7 @@ impl DemoSetup {
             revoked,
             third,
             _fe02: fe02,
-            daemon,
+            daemon: Arc::new(daemon),
             log_guard,
         })
     }
@@ -176,28 +205,9 @@ impl DemoSetup {
         })?)
     }
 
-    /// How other programs can connect, for `--stay`.
-    pub(super) fn print_how_to_connect(&self, out: &mut impl Write) -> io::Result<()> {
-        let (edge, dir) = (self.edge, self.site.path().display());
-        writeln!(
-            out,
-            "\nThe edge listens on {edge} as {EDGE}; everything lies in {dir}\n\n\
-             A TLS client (type a SIP message, or press Enter twice for a keep-alive):\n  \
-             openssl s_client -connect {edge} -servername {EDGE} -CAfile {dir}/enterprise-ca.pem -verify_return_error -crlf\n\
-             The partner's server, with its certificate:\n  \
-             openssl s_client -connect {edge} -servername {EDGE} -CAfile {dir}/enterprise-ca.pem -cert {dir}/partner.chain.pem -key {dir}/partner.key.pem -crlf\n\
-             A listed name with a revoked certificate (is refused):\n  \
-             openssl s_client -connect {edge} -servername {EDGE} -CAfile {dir}/enterprise-ca.pem -cert {dir}/revoked.chain.pem -key {dir}/revoked.key.pem\n\
-             A softphone: account sip:dave@{HOME}, any password, outbound proxy sip:{edge};transport=tls,\n  \
-             CA file {dir}/enterprise-ca.pem; call sip:bob@{HOME} (nobody answers) or a second softphone of yours.\n\
-             The topology is {dir}/topology.toml.\n\
-             It answers no commands such as sipward status: sipward run does (docs/start.md, section 2).\n\nCtrl-C ends it."
-        )?;
-        // Written only now, as no scenario needs it as a file.
-        self.site
-            .issue("revoked", &self.revoked)
-            .map_err(io::Error::other)?;
-        out.flush()
+    /// Writes the revoked certificate: not before somebody may need it as a file, as no scenario does.
+    pub(super) fn write_revoked(&self) -> Result<(), ScenarioFailure> {
+        Ok(self.site.issue("revoked", &self.revoked)?)
     }
 
     /// Stops the daemon as SIGTERM does, and waits for it: a demo that ends early would leave the last lines
@@ -207,6 +217,32 @@ impl DemoSetup {
         drop(self.log_guard);
         Ok(())
     }
+}
+
+/// Each line of the log for the scenarios, which wait for events, and for people who look into the file.
+struct TwoLogs {
+    events: LineWriter,
+    file: File,
+}
+
+impl Write for TwoLogs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Whole, or the two would differ.
+        self.file.write_all(bytes)?;
+        self.events.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Opened as the daemon opens the log's file: at its end, and for its owner alone.
+fn log_file(site: &Site) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600);
+    options.open(site.path().join(LOG_FILE))
 }
 
 /// A home server with a certificate of its name; all share one registrar, as a pool shares a database.

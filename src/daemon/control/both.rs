@@ -67,12 +67,13 @@ pub(super) fn concerns_both(request: &Request, is_done: bool) -> bool {
         Request::CrlsForget { .. }
         | Request::Deny { .. }
         | Request::AdmitAgain { .. }
+        | Request::DrainClients { .. }
         | Request::LogLevel { .. } => is_done,
         // It may have been decided there.
         Request::Explain { .. } => !is_done,
         Request::Reload {}
+        | Request::Topology {}
         | Request::Drain {}
-        | Request::DrainClients { .. }
         | Request::Upgrade { .. }
         | Request::Denials {}
         | Request::Trace(_)
@@ -92,6 +93,7 @@ pub(super) fn joined(
         | Request::Bindings { limit, .. }
         | Request::Calls { limit, .. } => *limit,
         Request::Status {}
+        | Request::Topology {}
         | Request::Figures { .. }
         | Request::Reload {}
         | Request::Drain {}
@@ -138,6 +140,11 @@ pub(super) fn joined(
         (Ok(Reply::Refusals(mut own)), Reply::Refusals(other)) => {
             own.add(other);
             Ok(Reply::Refusals(own))
+        }
+        // Each process lets its own go.
+        (Ok(Reply::DrainClients(mut own)), Reply::DrainClients(other)) => {
+            own.clients += other.clients;
+            Ok(Reply::DrainClients(own))
         }
         (Ok(Reply::Deny(mut own)), Reply::Deny(other)) => {
             own.connections += other.connections;

@@ -66,6 +66,7 @@ impl ControlContext {
     ) -> Result<Reply, ControlRefusal> {
         Ok(match request {
             Request::Status {} => Reply::Status(self.status().await?),
+            Request::Topology {} => Reply::Topology(self.topology()),
             Request::Reload {} => Reply::Reload(self.reload().await?),
             Request::Drain {} => Reply::Drain(self.drain().await?),
             Request::Connections {

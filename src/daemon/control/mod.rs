@@ -34,6 +34,7 @@ mod refusals;
 mod reload;
 mod server;
 mod status;
+mod topology;
 mod trace;
 mod trace_source;
 mod upgrade;
@@ -63,6 +64,7 @@ pub use protocol::{Reply, Request};
 pub use refusal::ControlRefusal;
 pub use refusals::LatestRefusals;
 pub use status::{DaemonStatus, EventCount, LastDown, ListenerStatus, PeerStatus};
+pub use topology::ServedTopology;
 pub use trace::{ShownMessage, TraceBegun, TraceEnd, TraceLine, TraceRequest};
 
 pub(super) use context::{ControlContext, Sinks, SupervisorCommand};

@@ -25,6 +25,9 @@ pub struct Route {
     pub pool: String,
     /// Names of its members, those that drain apart.
     pub targets: Vec<String>,
+    /// How the pool orders them for a request.
+    #[serde(default)]
+    pub strategy: String,
 }
 
 impl Outline {
@@ -44,6 +47,7 @@ impl Outline {
                 let route = Route {
                     pool: pool.name.clone(),
                     targets: targets.clone(),
+                    strategy: pool.strategy.word().to_owned(),
                 };
                 // Pools may share a domain and differ in whom they serve: each of them is a route of its own, so that a plan
                 // tells of the tenant whose route changes.

@@ -13,6 +13,7 @@ use super::pools::ListedPool;
 use super::refusal::ControlRefusal;
 use super::refusals::LatestRefusals;
 use super::status::DaemonStatus;
+use super::topology::ServedTopology;
 use super::trace::TraceRequest;
 use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
@@ -40,6 +41,8 @@ fn usual_rows() -> usize {
 pub enum Request {
     /// Figures of the running daemon.
     Status {},
+    /// Which file it serves.
+    Topology {},
     /// Load the topology again; the answer comes when the new one serves or is refused.
     Reload {},
     /// Stop as SIGTERM does: no new connections, transactions may finish.
@@ -178,6 +181,7 @@ impl Request {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Status {} => "status",
+            Self::Topology {} => "topology",
             Self::Reload {} => "reload",
             Self::Drain {} => "drain",
             Self::Connections { .. } => "connections",
@@ -209,6 +213,7 @@ impl Request {
             Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
             Self::Connections { .. } | Self::Bindings { .. } | Self::Denials {} => false,
             Self::Calls { .. } | Self::Refusals {} | Self::Figures { .. } => false,
+            Self::Topology {} => false,
             // It has events of its own.
             Self::Pools { .. } | Self::Limits {} | Self::Trace(_) => false,
             Self::Reload {}
@@ -231,6 +236,8 @@ impl Request {
 pub enum Reply {
     /// To `status`.
     Status(Box<DaemonStatus>),
+    /// To `topology`.
+    Topology(ServedTopology),
     /// To `reload`.
     Reload(ReloadReport),
     /// To `drain`: it has begun.

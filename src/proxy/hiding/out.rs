@@ -231,7 +231,10 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
 
     /// How a list of routes or contacts is hidden, and how many of its values.
     fn rule(&self, message: &Message<'a>, name: HeaderName) -> (HideRule, usize) {
-        let standard = if name == HeaderName::Contact {
+        // Of the two values that this node records (RFC 5658 §6) the lower one has the name for the other side: a tenant's
+        // partner has no use for it but to send it back.
+        let is_recorded_twice = name == HeaderName::RecordRoute && self.hiding.has_many_names;
+        let standard = if name == HeaderName::Contact || is_recorded_twice {
             HideRule::AllButOwn
         } else {
             HideRule::AllButPublic
