@@ -1,12 +1,14 @@
 //! The project's load generator: what relaying costs, in sipward and in the programs that it is compared with.
 //!
-//! `cargo bench --bench load -- [run|compare|memory|soak|instructions|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
+//! `cargo bench --bench load -- [run|compare|memory|soak|calls|mixed|instructions|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
 //!
 //! * `run` measures one program and prints a table and one line of JSON,
 //! * `compare` does so for HAProxy, Kamailio and sipward in turn, and prints the ratios (see benches/compare.sh),
 //! * `memory` holds `--idle` connections and measures what each costs, and what a message costs beside them
 //!   and what a transaction holds,
 //! * `soak` keeps messages, calls and handshakes going by the clock for `--seconds` and shows what the daemon holds,
+//! * `calls` begins `--rate` calls a second by the clock for `--seconds` and shows what is refused and what the daemon holds,
+//!   `mixed` so many requests of which each fourth is a call and the others are texts; `--clients 1`: over one connection,
 //! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh);
 //!   with `--against FILE` it fails when a figure is higher than the file allows, with `--keep DIR` the
 //!   profiles stay there for `callgrind_annotate`,
@@ -23,6 +25,7 @@ mod phases;
 mod reload;
 mod report;
 mod soak;
+mod sustained;
 mod target;
 mod tls;
 mod traffic;
@@ -93,6 +96,15 @@ fn main() -> Outcome<()> {
                 report::show(options.target, &figures);
                 Ok(())
             }
+            "calls" | "mixed" => {
+                let scenario = match command.as_str() {
+                    "mixed" => traffic::Scenario::Mixed,
+                    _ => traffic::Scenario::Call,
+                };
+                let figures = sustained::sustained(&options, scenario).await?;
+                report::show(options.target, &figures);
+                report::faultless(&figures)
+            }
             "instructions" => instructions::count(&options).await,
             "reload" => {
                 let figures = reload::reload(&options).await?;
@@ -109,7 +121,7 @@ fn main() -> Outcome<()> {
                 Ok(())
             }
             _ => Err(format!(
-                "unknown command {command}: run, compare, memory, soak, instructions or smoke"
+                "unknown command {command}: run, compare, memory, soak, calls, mixed, instructions, reload or smoke"
             )
             .into()),
         }

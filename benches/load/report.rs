@@ -148,7 +148,7 @@ pub(crate) fn show(kind: Kind, figures: &Figures) {
 
 /// Fails if anything was refused or lost.
 pub(crate) fn faultless(figures: &Figures) -> Outcome<()> {
-    let faults: f64 = ["errors", "lost"]
+    let faults: f64 = ["errors", "lost", "sustained_refused", "sustained_lost"]
         .iter()
         .filter_map(|key| figures.get(key))
         .sum();

@@ -68,12 +68,15 @@ impl Target {
     fn sipward(site: &Site, home: SocketAddr, options: &Options) -> Outcome<Self> {
         let mut topology = site.topology(&[(&format!("fe01.{HOME}"), home)], None);
         topology.section("[log]").text("requests", "calls");
+        // All clients of the load are one source, and each carries as much as a hundred phones.
         topology
             .section("[limits]")
             .raw("transactions_per_client", "10000")
             .raw("invites_per_client", "5000")
+            .raw("transactions_per_source", "100000")
             .raw("connections", "20000")
             .raw("connections_per_source", "20000")
+            .text("memory_per_source", "512MiB")
             .text("first_message", "1h");
         // The discard port: nothing is ever sent there.
         for number in 0..options.partners {
@@ -280,6 +283,17 @@ impl Target {
     /// Open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
+    }
+
+    /// Resident octets, as `top` shows them: of a moment, where to add up what is shared would hold the program up.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let line = |status: String| {
+            let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+            line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+        };
+        let kib = status.ok().and_then(line);
+        kib.unwrap_or_default().saturating_mul(1024)
     }
 
     /// Proportional set size of all its processes in octets.

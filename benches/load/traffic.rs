@@ -17,6 +17,8 @@ const BLANK: &str = "##########";
 const MARK: &[u8] = b"Call-ID: bench-";
 /// A short text.
 const BODY: &[u8] = b"The quick brown fox jumps over the lazy dog; sixty-four octets..";
+/// Of [`Scenario::Mixed`].
+const TEXTS_A_CALL: u64 = 3;
 /// How long answers may still come when a phase has ended.
 const GRACE: Duration = Duration::from_secs(5);
 /// A send that is late by no more than this is timed from when it left, a later one from when it was due. Tokio's timer counts
@@ -33,6 +35,8 @@ pub(crate) enum Scenario {
     Register,
     /// INVITE 180 200 ACK BYE 200.
     Call,
+    /// Three MESSAGE and a call in turn.
+    Mixed,
     /// CRLF CRLF and its CRLF (RFC 5626 §4.4.1).
     KeepAlive,
 }
@@ -89,6 +93,8 @@ pub(crate) struct Client {
 struct Run {
     scenario: Scenario,
     first: Template,
+    /// What a call among texts begins with.
+    invite: Template,
     local: SocketAddr,
     number: usize,
     first_sent: u64,
@@ -288,7 +294,7 @@ async fn phase(
 impl Run {
     fn new(client: &Client, scenario: Scenario) -> Outcome<Self> {
         let first = match scenario {
-            Scenario::Message => Template::request("MESSAGE", "bob", client),
+            Scenario::Message | Scenario::Mixed => Template::request("MESSAGE", "bob", client),
             Scenario::Register => Template::request("REGISTER", "", client),
             Scenario::Call => Template::request("INVITE", "bob", client),
             Scenario::KeepAlive => Template::new(b"\r\n\r\n".to_vec()),
@@ -296,6 +302,7 @@ impl Run {
         Ok(Self {
             scenario,
             first,
+            invite: Template::request("INVITE", "bob", client),
             local: client.local,
             number: client.number,
             first_sent: client.sent,
@@ -308,7 +315,13 @@ impl Run {
     }
 
     fn send(&mut self, due: Instant) {
-        self.first.write(self.sent, &mut self.out);
+        let is_call =
+            self.scenario == Scenario::Mixed && self.sent.is_multiple_of(TEXTS_A_CALL + 1);
+        let template = match is_call {
+            true => &mut self.invite,
+            false => &mut self.first,
+        };
+        template.write(self.sent, &mut self.out);
         self.sent += 1;
         self.due.push(Some(due));
     }
@@ -339,8 +352,7 @@ impl Run {
             let Some(number) = number_of(head) else {
                 continue;
             };
-            if self.scenario == Scenario::Call && ok && memmem::find(head, b"\nCSeq: 1 ").is_some()
-            {
+            if ok && memmem::find(head, b"\nCSeq: 1 INVITE").is_some() {
                 self.acknowledge(number, head);
             } else {
                 finished += usize::from(self.over(number.wrapping_sub(self.first_sent), ok, now));
