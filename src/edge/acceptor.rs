@@ -185,7 +185,7 @@ impl Reception {
             },
             admission,
             place,
-            _counted: CountedGuest::new(&self.waiting),
+            _counted: CountedGuest::new(&self.waiting, &self.memory),
         };
         tokio::task::spawn_local(guest.run(stream, verdict));
     }

@@ -12,6 +12,7 @@ use super::lobby::{LobbyPlace, LobbyVerdict};
 use super::proxy_header::{self, Announced};
 use super::reception::Reception;
 use crate::observe::HandshakeSides;
+use crate::proxy::{NodeHold, NodeMemory};
 use crate::reason::ConnectionReason;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -40,19 +41,28 @@ pub(super) struct Guest {
     pub(super) _counted: CountedGuest,
 }
 
+/// What one that waits takes, in bytes: its task and its places in the tables; its hello lies in the kernel.
+const WAITING: usize = 2 * 1024;
+
 /// One of those who wait, over all of the lobby.
-pub(super) struct CountedGuest(Arc<AtomicUsize>);
+pub(super) struct CountedGuest {
+    waiting: Arc<AtomicUsize>,
+    _memory: NodeHold,
+}
 
 impl CountedGuest {
-    pub(super) fn new(waiting: &Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(waiting: &Arc<AtomicUsize>, memory: &Arc<NodeMemory>) -> Self {
         waiting.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(waiting))
+        Self {
+            waiting: Arc::clone(waiting),
+            _memory: memory.hold(WAITING),
+        }
     }
 }
 
 impl Drop for CountedGuest {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

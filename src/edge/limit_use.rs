@@ -5,7 +5,7 @@
 use super::clock;
 use super::handle::Edge;
 use super::shard::Shard;
-use crate::proxy::Party;
+use crate::proxy::{Party, PartyUse};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -45,14 +45,20 @@ impl Edge {
         let memory = self.memory.used();
         all.insert("memory", taken(memory, NODE));
         let parties = self.memory.fullest();
-        let of = |is: fn(&Party) -> bool| {
-            let held = parties.iter().find(|(party, _)| is(party));
-            held.map_or(0, |(_, bytes)| *bytes)
-        };
-        let of_source = of(|party| matches!(party, Party::Source(_)));
-        let of_peer = of(|party| matches!(party, Party::Peer(_)));
-        all.insert("memory_per_source", taken(of_source, "fullest source"));
-        all.insert("memory_per_peer", taken(of_peer, "fullest peer"));
+        for (is_peer, held, answered) in [
+            (false, "memory_per_source", "answered_per_source"),
+            (true, "memory_per_peer", "answered_per_peer"),
+        ] {
+            let of_kind = |it: &&PartyUse| matches!(it.party, Party::Peer(_)) == is_peer;
+            let of_kind = || parties.iter().filter(of_kind);
+            let most_held = of_kind().map(|it| it.held).max();
+            let most_answered = of_kind().map(|it| it.answered).max();
+            all.insert(held, taken(most_held.unwrap_or_default(), party(held)));
+            all.insert(
+                answered,
+                taken(most_answered.unwrap_or_default(), party(answered)),
+            );
+        }
         all.insert("connections_per_source", taken(source, "fullest source"));
         Some(all)
     }

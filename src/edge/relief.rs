@@ -92,7 +92,7 @@ impl Shard {
         let part = (excess as f64 * (own as f64 / used as f64)) as usize;
         let ranks: HashMap<Party, usize> = (0..)
             .zip(node.fullest())
-            .map(|(rank, (party, _))| (party, rank))
+            .map(|(rank, it)| (it.party, rank))
             .collect();
         let now = clock::now();
         let mut all = self.all_connections();

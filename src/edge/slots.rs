@@ -6,6 +6,7 @@
 //! waits until the handshake's own deadline, and for three seconds when somebody does and few slots return.
 use super::crowd::Crowd;
 use super::priority::{ByPriority, Priority};
+use crate::proxy::{NodeHold, NodeMemory};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,8 @@ const SPAN: Duration = Duration::from_secs(1);
 /// as much.
 #[derive(Default)]
 pub(super) struct Slots {
+    /// What each holds counts for the node.
+    memory: Arc<NodeMemory>,
     held: Mutex<SlotTable>,
     /// One is free again, or a shard has answered a hello: who waits may go on.
     freed: Notify,
@@ -47,8 +50,12 @@ struct Holder {
     lost: Arc<Notify>,
 }
 
+/// What a handshake that waits for its remote takes, in bytes: both flights, the certificates in them, the state of TLS.
+const HANDSHAKE: usize = 20 * 1024;
+
 /// What one handshake holds; dropped, it returns the slot.
 pub(super) struct SlotHold {
+    _memory: NodeHold,
     slots: Arc<Slots>,
     number: u64,
     /// Notified when the slot has gone to another.
@@ -62,6 +69,14 @@ pub(super) struct NoSlot {
 }
 
 impl Slots {
+    /// Of this node.
+    pub(super) fn new(memory: &Arc<NodeMemory>) -> Self {
+        Self {
+            memory: Arc::clone(memory),
+            ..Self::default()
+        }
+    }
+
     /// Takes a slot for a source. `bound` is the number of all; those of a lower priority leave some to the others. If
     /// there is none left and hardly any returned, one is taken away from who has had it for [`PATIENCE`] and stands no
     /// higher.
@@ -92,6 +107,7 @@ impl Slots {
         };
         held.holders.insert(number, holder);
         Ok(SlotHold {
+            _memory: self.memory.hold(HANDSHAKE),
             slots: Arc::clone(self),
             number,
             lost,

@@ -18,6 +18,7 @@ use super::scheduling;
 use super::shard::{ShardSetup, ShardShared};
 use super::shard_count::shards;
 use super::shard_loop;
+use super::slots::Slots;
 use super::sources::Sources;
 use super::tls::TlsConfigs;
 use crate::observe::{Event, Log, RequestTally};
@@ -128,7 +129,8 @@ impl Edge {
             arrivals,
             loads,
             sources: Arc::clone(&sources),
-            slots: Arc::default(),
+            slots: Arc::new(Slots::new(&memory)),
+            memory: Arc::clone(&memory),
             known,
             rules: Arc::clone(&rules),
             denials: Arc::clone(&denials),

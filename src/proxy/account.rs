@@ -2,15 +2,16 @@
 //! return what they hold when they are dropped.
 //!
 //! Three sums for everything: of the connection, of its party (a client's source, or a peer), and of
-//! the shard. The last two are parts of sums over all shards, which hear of them in steps.
-use super::node_memory::{NodeMemory, Party, PartyMemory, STEP};
+//! the shard. The last two are parts of sums over all shards, which hear of them in steps. Of a party
+//! answered INVITEs are a sum of their own.
+use super::node_memory::{MemoryKind, NodeMemory, Party, PartyMemory, STEP};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 /// What an answered INVITE costs, in bytes: the record and what leads to it (`answered`).
-pub(super) const ANSWERED_COST: usize = 224;
+pub(super) const ANSWERED_COST: usize = 192;
 
 /// A sum of one shard that is part of one over all shards.
 #[derive(Default)]
@@ -34,7 +35,8 @@ pub(crate) struct ShardMemory {
 /// What a party has in one shard.
 pub(crate) struct PartyAccount {
     party: Party,
-    part: Part,
+    held: Part,
+    answered: Part,
     transactions: Cell<usize>,
     /// Of all shards.
     memory: Arc<PartyMemory>,
@@ -43,6 +45,7 @@ pub(crate) struct PartyAccount {
 
 /// What one connection has.
 pub(crate) struct Account {
+    kept: MemoryKind,
     bytes: Cell<usize>,
     party: Rc<PartyAccount>,
 }
@@ -111,7 +114,8 @@ impl ShardMemory {
         let party = known.unwrap_or_else(|| {
             let account = Rc::new(PartyAccount {
                 party,
-                part: Part::default(),
+                held: Part::default(),
+                answered: Part::default(),
                 transactions: Cell::new(0),
                 memory: self.node.party(party),
                 shard: Rc::clone(self),
@@ -121,6 +125,7 @@ impl ShardMemory {
             account
         });
         Rc::new(Account {
+            kept: MemoryKind::Held,
             bytes: Cell::new(0),
             party,
         })
@@ -154,18 +159,34 @@ impl Drop for ShardMemory {
 }
 
 impl PartyAccount {
+    /// The sum of one kind.
+    fn part(&self, kept: MemoryKind) -> &Part {
+        match kept {
+            MemoryKind::Held => &self.held,
+            MemoryKind::Answered => &self.answered,
+        }
+    }
+
     /// The same of a party, whose sum is part of the shard's.
-    fn add(&self, by: isize) {
-        if let Some(due) = self.part.add(by) {
-            self.memory.moved(due);
+    fn add(&self, kept: MemoryKind, by: isize) {
+        if let Some(due) = self.part(kept).add(by) {
+            self.memory.moved(kept, due);
         }
         self.shard.add(by);
+    }
+
+    /// Over all shards: what this one has not reported yet is exact, what others have not is missing, a step each at most.
+    fn bytes(&self, kept: MemoryKind) -> usize {
+        let due = self.part(kept).unreported.get();
+        self.memory.bytes(kept).saturating_add_signed(due)
     }
 }
 
 impl Drop for PartyAccount {
     fn drop(&mut self) {
-        self.memory.moved(self.part.rest());
+        for kept in [MemoryKind::Held, MemoryKind::Answered] {
+            self.memory.moved(kept, self.part(kept).rest());
+        }
         let mut parties = self.shard.parties.borrow_mut();
         // Another one may have its place already.
         if parties
@@ -187,11 +208,14 @@ impl Account {
         self.bytes.get()
     }
 
-    /// Of its party, over all shards: what this one has not reported yet is exact, what others have not is missing, a step
-    /// each at most.
+    /// Of its party, without its answered INVITEs.
     pub(crate) fn party_bytes(&self) -> usize {
-        let due = self.party.part.unreported.get();
-        self.party.memory.bytes().saturating_add_signed(due)
+        self.party.bytes(MemoryKind::Held)
+    }
+
+    /// What answered INVITEs of its party take.
+    pub(crate) fn party_answered(&self) -> usize {
+        self.party.bytes(MemoryKind::Answered)
     }
 
     /// Whose it is.
@@ -206,7 +230,18 @@ impl Account {
 
     /// Another one of the same party, for what is counted apart from its connection.
     pub(crate) fn beside(&self) -> Rc<Self> {
+        self.apart(MemoryKind::Held)
+    }
+
+    /// The same for its answered INVITEs.
+    pub(crate) fn of_answered(&self) -> Rc<Self> {
+        self.apart(MemoryKind::Answered)
+    }
+
+    /// Counted in the sums of the party alone, as what it is.
+    fn apart(&self, kept: MemoryKind) -> Rc<Self> {
         Rc::new(Self {
+            kept,
             bytes: Cell::new(0),
             party: Rc::clone(&self.party),
         })
@@ -239,6 +274,11 @@ impl Hold {
         self.account.is_some()
     }
 
+    /// So many bytes more.
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.resize(self.bytes + bytes);
+    }
+
     /// From now on it is so many bytes.
     pub(crate) fn resize(&mut self, bytes: usize) {
         let Some(account) = &self.account else { return };
@@ -246,7 +286,7 @@ impl Hold {
         if by != 0 {
             let sum = account.bytes.get().saturating_add_signed(by);
             account.bytes.set(sum);
-            account.party.add(by);
+            account.party.add(account.kept, by);
             self.bytes = bytes;
         }
     }
@@ -269,6 +309,7 @@ fn difference(before: usize, after: usize) -> isize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::node_memory::PartyUse;
     use super::super::source_key::SourceKey;
     use super::*;
 
@@ -315,10 +356,27 @@ mod tests {
             (10 * STEP + 1, 1)
         );
         assert_eq!(other.open(party(1)).party_bytes(), 10 * STEP + 1);
-        assert_eq!(node.fullest().first().map(|(who, _)| *who), Some(party(1)));
+        assert_eq!(node.fullest().first().map(|it| it.party), Some(party(1)));
         drop((left, came));
         assert!(one.parties.borrow().is_empty() && node.fullest().is_empty());
         assert_eq!(node.used(), 0);
+    }
+
+    #[test]
+    fn answered_invites_are_a_sum_of_their_own_within_the_whole() {
+        let node = Arc::<NodeMemory>::default();
+        let shard = ShardMemory::new(&node);
+        let (one, other) = (shard.open(party(1)), shard.open(party(2)));
+        let _held = one.hold(2 * STEP);
+        let _answered = one.of_answered().hold(5 * STEP);
+        let _of_other = other.hold(6 * STEP);
+        assert_eq!(
+            (one.party_bytes(), one.party_answered()),
+            (2 * STEP, 5 * STEP)
+        );
+        assert_eq!((one.bytes(), node.used()), (2 * STEP, 13 * STEP));
+        let fullest: Vec<_> = node.fullest().iter().map(PartyUse::bytes).collect();
+        assert_eq!(fullest, [7 * STEP, 6 * STEP]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::hiding::readable_contacts;
 use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::interface::{Origin, RemoteIdentity};
 use super::leg::{Leg, TargetSet};
+use super::link_state::LinkState;
 use super::links::Links;
 use super::moving::{self, ClientMove};
 use super::partner_way::PartnerWay;
@@ -385,13 +386,8 @@ fn within_limits(
         Leg::Binding(_) | Leg::Peer(_) => link.most_invites as usize,
     };
     // Nothing else leaves anything behind when it is answered.
-    let most_answered = match request.inbound.leg {
-        Leg::Client(_) => env.limits.answered_per_client,
-        Leg::Binding(_) | Leg::Peer(_) => env.limits.answered_per_peer,
-    };
     if request.method == Method::Invite
-        && (link.answered.number() >= bound(most_answered / answered::COST)
-            || env.answered >= bound(env.limits.answered / answered::COST))
+        && are_enough_answered(link, request.inbound.leg, bound, env)
     {
         return Err(MessageReason::TooManyAnswered);
     }
@@ -399,6 +395,25 @@ fn within_limits(
         true => Err(MessageReason::TooManyInvites),
         false => Ok(()),
     }
+}
+
+/// Whether as many answered INVITEs wait as may: of the connection, of its source or peer over all of its connections, or of all.
+fn are_enough_answered(
+    link: &LinkState,
+    leg: Leg,
+    bound: impl Fn(usize) -> usize,
+    env: &Environment,
+) -> bool {
+    let limits = &env.limits;
+    let (of_connection, of_party) = match leg.is_client() {
+        true => (limits.answered_per_client, limits.answered_per_source),
+        // A peer's connection carries the traffic of a whole site.
+        false => (usize::MAX, limits.answered_per_peer),
+    };
+    let by_party = link.account.as_ref().map_or(0, |it| it.party_answered());
+    link.answered.number() * answered::COST >= bound(of_connection)
+        || by_party >= bound(of_party)
+        || env.answered * answered::COST >= bound(limits.answered)
 }
 
 /// What is kept for the connection, and for all of its party: by number and by bytes.

@@ -68,6 +68,11 @@ pub(crate) struct AnsweredInvite {
     link: LinkId,
     /// Who has sent it.
     leg: ShortLeg,
+    /// Whether one side of its dialog is a client without a registration, which has to be shown its own
+    /// value of what was recorded. Both values follow from both legs, the Call-ID and the next field.
+    has_two_values: bool,
+    /// Hash of the host in the request's To, as tokens have it.
+    to_host: u32,
     /// What it waits for.
     state: AnswerState,
 }
@@ -130,8 +135,8 @@ struct AcceptedInvite {
 /// What few of them have.
 #[derive(Default)]
 struct RareParts {
-    /// What was recorded of a client without a registration: each 2xx has to show its
-    /// own value of it.
+    /// What was recorded of a client without a registration, where a sibling has the other
+    /// side: then no leg here says what it names.
     recorded: Option<Box<RecordedToken>>,
     /// The calls that further answers have formed.
     further: SmallVec<[CallKey; 1]>,
@@ -151,6 +156,8 @@ impl ShortLeg {
 impl AnsweredInvite {
     /// What stays of a context that has sent its final answer.
     pub(crate) fn of(context: &mut ResponseContext, env: &Environment) -> Self {
+        let has_two_values = context.recorded.is_some();
+        let to_host = context.plan.to_host;
         let tag = context.final_tag();
         let status = context.final_status;
         let state = match (200..300).contains(&status) {
@@ -176,6 +183,8 @@ impl AnsweredInvite {
             nonce: context.nonce,
             link: context.upstream.link,
             leg: ShortLeg::of(context.upstream.leg),
+            has_two_values,
+            to_host,
             state,
         }
     }
@@ -183,6 +192,17 @@ impl AnsweredInvite {
     /// The connection that the INVITE came on.
     pub(crate) fn link(&self) -> LinkId {
         self.link
+    }
+
+    /// The same of one that a client has sent and that was refused.
+    pub(crate) fn refused_client(&self) -> Option<LinkId> {
+        let is_client = self.leg.leg().is_client();
+        (is_client && self.ends_with_ack()).then_some(self.link)
+    }
+
+    /// Whether its client is registered, and so may come back to it.
+    pub(crate) fn is_registered(&self) -> bool {
+        matches!(self.leg.leg(), Leg::Binding(_))
     }
 
     /// Whether this is its current branch.
@@ -281,10 +301,18 @@ impl AnsweredInvite {
             sender: None,
         };
         let start = out.bytes.len();
-        let recorded = accepted
-            .rare
-            .as_ref()
-            .and_then(|rare| rare.recorded.as_deref());
+        let rare = accepted.rare.as_ref();
+        let again;
+        let recorded = match rare.and_then(|rare| rare.recorded.as_deref()) {
+            Some(kept) => std::slice::from_ref(kept),
+            None if self.has_two_values => {
+                let legs = (upstream.leg, accepted.target.leg());
+                let call_id = message.call_id().unwrap_or_default();
+                again = RecordedToken::again(legs, self.to_host, call_id, env);
+                &again[..]
+            }
+            None => &[],
+        };
         let outgoing = MessageWriter::to(upstream.leg, env);
         // What cannot be rid of hidden names is not sent: its caller has an answer.
         if outgoing
@@ -341,7 +369,9 @@ impl AcceptedInvite {
             IpAddr::V4(address) => address.to_ipv6_mapped(),
             IpAddr::V6(address) => address,
         };
+        // A sibling's leg is no part of what was recorded.
         let recorded = context.recorded.take();
+        let recorded = recorded.filter(|_| context.is_sibling(target));
         Self {
             dialog: numbered(context.dialog(env), context.cseq),
             target: ShortLeg::of(target),

@@ -7,9 +7,10 @@
 use super::answered::AnsweredInvite;
 use super::branch::BranchKey;
 use super::context::{CurrentBranch, ResponseContext};
-use super::fast_map::FastMap;
+use super::key_index::KeyIndex;
 use super::leg::Leg;
 use super::link_id::LinkId;
+use super::links::Links;
 use slab::Slab;
 
 /// The most boxes that are kept for the next contexts, about 200 KiB: enough for what a busy shard
@@ -23,6 +24,16 @@ const FEW: usize = 4_096;
 enum ContextSlot {
     Live(Box<ResponseContext>),
     Answered(Box<AnsweredInvite>),
+}
+
+impl ContextSlot {
+    /// Of its server transaction, by which the index is read: it does not repeat whole keys.
+    fn key(&self) -> u128 {
+        match self {
+            Self::Live(context) => context.key,
+            Self::Answered(answered) => answered.key,
+        }
+    }
 }
 
 /// What a transaction key leads to.
@@ -41,8 +52,7 @@ pub(crate) enum KnownRequest<'c> {
 #[derive(Default)]
 pub(crate) struct ResponseContexts {
     slots: Slab<ContextSlot>,
-    /// Keyed by a hash that only this node can compute, so the fast map is safe from collisions.
-    by_key: FastMap<u128, u32>,
+    by_key: KeyIndex,
     #[expect(
         clippy::vec_box,
         reason = "the boxes themselves are what is kept for reuse"
@@ -96,7 +106,7 @@ impl ResponseContexts {
 
     /// What is known of a server transaction.
     pub(crate) fn by_key(&mut self, key: u128) -> Option<KnownRequest<'_>> {
-        let slot = *self.by_key.get(&key)?;
+        let slot = self.slot_of(key)?;
         Some(match self.slots.get_mut(slot as usize)? {
             ContextSlot::Live(context) => KnownRequest::Live(context),
             ContextSlot::Answered(answered) => KnownRequest::Answered(slot, answered),
@@ -105,16 +115,29 @@ impl ResponseContexts {
 
     /// Whether there is one for this server transaction.
     pub(crate) fn has(&self, key: u128) -> bool {
-        self.by_key.contains_key(&key)
+        self.slot_of(key).is_some()
+    }
+
+    /// By the index, and by the key of what stands there.
+    fn slot_of(&self, key: u128) -> Option<u32> {
+        let stands_in = |slot| {
+            let slot = self.slots.get(slot as usize);
+            slot.is_some_and(|slot| slot.key() == key)
+        };
+        self.by_key.find(key, stands_in)
     }
 
     /// Adds a context. It keeps the slot that is returned, since its branches name that.
     pub(crate) fn insert(&mut self, mut context: ResponseContext) -> u32 {
+        let known = self.slot_of(context.key);
         let place = self.slots.vacant_entry();
         // A shard is bounded to far fewer than 2^32 transactions by limits.transactions.
         let slot = u32::try_from(place.key()).unwrap_or(u32::MAX);
         context.slot = slot;
-        self.by_key.insert(context.key, slot);
+        // A repeated key leads to the later of both.
+        if !known.is_some_and(|known| self.by_key.replace(context.key, known, slot)) {
+            self.by_key.insert(context.key, slot);
+        }
         place.insert(ContextSlot::Live(match self.spare.pop() {
             Some(mut boxed) => {
                 *boxed = context;
@@ -133,10 +156,7 @@ impl ResponseContexts {
         let Some(ContextSlot::Live(mut context)) = self.slots.try_remove(slot as usize) else {
             return;
         };
-        // A repeated key has replaced the entry by then.
-        if self.by_key.get(&context.key) == Some(&slot) {
-            self.by_key.remove(&context.key);
-        }
+        self.by_key.remove(context.key, slot);
         release(&mut context);
         if self.spare.len() < MOST_SPARE {
             self.spare.push(context);
@@ -161,14 +181,40 @@ impl ResponseContexts {
         }
     }
 
+    /// Notes a record with its connection if it is that of a client's refused INVITE.
+    pub(crate) fn note_refused(&self, slot: u32, links: &mut Links) {
+        let Some(link) = self.refused_on(slot) else {
+            return;
+        };
+        if let Some(state) = links.get_mut(link) {
+            let is = |slot| self.refused_on(slot) == Some(link);
+            state.refused.push(slot, is);
+        }
+    }
+
+    /// The connection of a client on which the INVITE of this slot came, if it was refused.
+    pub(crate) fn refused_on(&self, slot: u32) -> Option<LinkId> {
+        match self.slots.get(slot as usize)? {
+            ContextSlot::Answered(answered) => answered.refused_client(),
+            ContextSlot::Live(_) => None,
+        }
+    }
+
+    /// Whether the client of this record may come back to it.
+    pub(crate) fn may_return(&self, slot: u32) -> bool {
+        let slot = self.slots.get(slot as usize);
+        slot.is_some_and(|slot| match slot {
+            ContextSlot::Answered(answered) => answered.is_registered(),
+            ContextSlot::Live(_) => false,
+        })
+    }
+
     /// Removes a record; returns the connection that its INVITE came on.
     pub(crate) fn remove_answered(&mut self, slot: u32) -> Option<LinkId> {
         let answered = self.answered_mut(slot)?;
         let (key, link) = (answered.key, answered.link());
         self.slots.try_remove(slot as usize)?;
-        if self.by_key.get(&key) == Some(&slot) {
-            self.by_key.remove(&key);
-        }
+        self.by_key.remove(key, slot);
         Some(link)
     }
 
@@ -188,7 +234,7 @@ impl ResponseContexts {
             return None;
         }
         self.slots.shrink_to_fit();
-        self.by_key.shrink_to(2 * self.slots.len());
+        self.by_key.shrink();
         // One slot at the end of a large table keeps it: looked at again when that is gone.
         (self.slots.capacity() < room).then(|| self.slots.capacity())
     }

@@ -179,7 +179,8 @@ impl Core {
 
     /// Counts what is in tables that grow with what is registered and called.
     pub(crate) fn count_tables(&self) {
-        let tables = self.env.directory.len() * BINDING + self.env.calls.len() * CALL;
+        let waiting = self.env.directory.waiters.bytes();
+        let tables = self.env.directory.len() * BINDING + self.env.calls.len() * CALL + waiting;
         self.env.memory.set_tables(tables);
     }
 
@@ -296,7 +297,10 @@ impl Core {
         let env = &mut self.env;
         match next {
             NextStep::Close => self.contexts.remove(slot, |context| context.release(env)),
-            NextStep::Answered => self.contexts.settle(slot, |context| context.settle(env)),
+            NextStep::Answered => {
+                self.contexts.settle(slot, |context| context.settle(env));
+                self.contexts.note_refused(slot, &mut env.links);
+            }
             NextStep::Keep | NextStep::TryNext => {}
         }
     }

@@ -12,6 +12,7 @@ use super::environment::Environment;
 use super::interface::Actions;
 use super::leg::Leg;
 use super::link_id::LinkId;
+use super::link_state::RefusedSlots;
 use super::transaction::{ClientTransaction, InviteClient};
 use crate::reason::MessageReason;
 use crate::sip::Message;
@@ -21,14 +22,15 @@ use std::time::{Duration, Instant};
 const RECOGNISED: Duration = Duration::from_secs(20);
 
 impl Core {
-    /// A client's connection has gone on which it has asked these.
+    /// A client's connection has gone on which it has asked these, and on which these were refused.
     pub(crate) fn client_departed(
         &mut self,
         link: LinkId,
-        asked: Vec<u32>,
+        (asked, refused): (Vec<u32>, RefusedSlots),
         now: Instant,
         out: &mut Actions,
     ) {
+        self.drop_refused(link, refused, now);
         // Most connections go with nothing asked.
         let mut may_return = Vec::new();
         for slot in asked {
@@ -50,6 +52,24 @@ impl Core {
                 link,
                 asked: may_return,
             });
+        }
+    }
+
+    /// Nobody acknowledges what a client that has gone was refused, unless its binding comes back. What was accepted stays for
+    /// its time: its server repeats the 2xx for as long, and would be one that sends stray messages.
+    fn drop_refused(&mut self, link: LinkId, mut refused: RefusedSlots, now: Instant) {
+        for slot in refused.take() {
+            if self.contexts.refused_on(slot) != Some(link) {
+                continue;
+            }
+            match self.contexts.may_return(slot) {
+                true => {
+                    let end = now + WAIT;
+                    let at = self.env.wheel.at(slot).unwrap_or(end);
+                    self.env.wheel.arm(slot, at.min(end));
+                }
+                false => self.forget_answered(slot),
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use super::link_id::LinkId;
 use super::link_state::{LinkState, QueuedMessage, SendIf};
 use super::links::Links;
 use super::log_levels::LogLevels;
+use super::node_memory::Party;
 use super::process::Envelope;
 use super::reached_bounds::{ReachedBounds, is_bound};
 use super::refused_credentials::RefusedCredentials;
@@ -361,7 +362,8 @@ impl Environment {
         let peer = self.links.active_mut(key);
         let peer = peer.filter(|peer| peer.listed.current.is_some());
         let peer = peer.ok_or(MessageReason::PeerWithdrawn)?;
-        if !peer.queue(message, &self.limits) {
+        let open = || self.memory.open(Party::Peer(key.0));
+        if !peer.queue(message, &self.limits, open) {
             return Err(MessageReason::ConnectQueueFull);
         }
         peer.need_connection(out);

@@ -434,7 +434,7 @@ impl Core {
         }
         // First: what ran on the connection asks the directory where its client is now.
         self.client_gone(link, gone.held, gone.former, out);
-        self.client_departed(link, gone.asked, now, out);
+        self.client_departed(link, (gone.asked, gone.refused), now, out);
         for slot in gone.branches {
             if let Some(context) = self.contexts.get_mut(slot) {
                 let next = context.on_link_gone(link, now, &mut self.env, out);

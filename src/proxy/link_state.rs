@@ -45,6 +45,8 @@ pub(crate) struct LinkState {
     pub(crate) unanswered: InTime,
     /// INVITEs from it that have their final answer, and wait for Timer H or L.
     pub(crate) answered: AnsweredCount,
+    /// Those of a client that were refused: they end with it.
+    pub(crate) refused: RefusedSlots,
     /// What is kept in memory for it; `None` until that is known of a connection of another shard.
     pub(crate) account: Option<Rc<Account>>,
     /// Those of [`Self::in_flight`] that are INVITEs, and how many there may be of a peer.
@@ -61,7 +63,7 @@ pub(crate) struct LinkState {
 
 /// Answered INVITEs of one connection.
 ///
-/// Their memory has a bound of its own beside that of the connection's account, and counts for its party.
+/// Their memory has bounds of its own, of the connection and of its party, beside those of the connection's account.
 #[derive(Default)]
 pub(crate) struct AnsweredCount {
     number: u32,
@@ -78,6 +80,33 @@ impl AnsweredCount {
     pub(crate) fn change(&mut self, by: i32) {
         self.number = self.number.saturating_add_signed(by);
         self.hold.resize(self.number() * ANSWERED_COST);
+    }
+}
+
+/// Slots of refused INVITEs of one connection.
+///
+/// A slot that is free again, or another request's, is found out when there is no room for one more: most are
+/// acknowledged at once, and to look for each of them would take a flood's whole list.
+#[derive(Default)]
+pub(crate) struct RefusedSlots(Vec<u32>);
+
+impl RefusedSlots {
+    /// One more; those are dropped first that are none any more, by `is`, when the room is used up.
+    pub(crate) fn push(&mut self, slot: u32, is: impl Fn(u32) -> bool) {
+        if self.0.len() == self.0.capacity() {
+            self.0.sort_unstable();
+            self.0.dedup();
+            self.0.retain(|slot| is(*slot));
+            // As many more come before the next look, however many there are.
+            self.0.shrink_to(2 * self.0.len());
+            self.0.reserve(self.0.len());
+        }
+        self.0.push(slot);
+    }
+
+    /// All of them, and some that are none any more.
+    pub(crate) fn take(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.0)
     }
 }
 
@@ -116,6 +145,7 @@ impl LinkState {
             leaving: false,
             in_flight: 0,
             answered: AnsweredCount::default(),
+            refused: RefusedSlots::default(),
             account: None,
             invites: 0,
             most_invites: u32::MAX,
@@ -146,7 +176,7 @@ impl LinkState {
             .as_ref()
             .filter(|_| !self.answered.hold.is_taken())
         {
-            self.answered.hold = account.beside().hold(0);
+            self.answered.hold = account.of_answered().hold(0);
         }
         self.answered.change(by);
     }
@@ -184,6 +214,8 @@ pub(crate) struct PeerState {
     pub(crate) queued: Vec<QueuedMessage>,
     /// What all of them will be on the connection, in bytes.
     bytes: usize,
+    /// The messages among them, of which nothing else keeps account: they count for this peer.
+    hold: Hold,
 }
 
 /// What runs between one shard, or all of them, and one peer.
@@ -218,6 +250,7 @@ impl PeerState {
             waiting: VecDeque::new(),
             queued: Vec::new(),
             bytes: 0,
+            hold: Hold::default(),
         }
     }
 
@@ -235,11 +268,20 @@ impl PeerState {
     }
 
     /// The same of a message that is written already.
-    pub(crate) fn queue(&mut self, message: QueuedMessage, limits: &Limits) -> bool {
+    pub(crate) fn queue(
+        &mut self,
+        message: QueuedMessage,
+        limits: &Limits,
+        open: impl FnOnce() -> Rc<Account>,
+    ) -> bool {
         let bytes = message.bytes.len();
         let has_room = self.queued.len() < limits.connect_queue && self.has_room(bytes, limits);
         if has_room {
             self.bytes += bytes;
+            if !self.hold.is_taken() {
+                self.hold = open().hold(0);
+            }
+            self.hold.grow(bytes);
             self.queued.push(message);
         }
         has_room
@@ -260,6 +302,7 @@ impl PeerState {
     /// Takes out every message.
     pub(crate) fn take_queued(&mut self) -> Vec<QueuedMessage> {
         let queued = std::mem::take(&mut self.queued);
+        self.hold = Hold::default();
         let bytes: usize = queued.iter().map(|message| message.bytes.len()).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
         queued

@@ -100,14 +100,13 @@ impl Links {
     /// How much of each bound of a link or its party is taken where most is, by the bound's key.
     ///
     /// One pass over all links for all of them: there may be tens of thousands.
-    pub(crate) fn fullest(&self) -> [(&'static str, usize); 8] {
+    pub(crate) fn fullest(&self) -> [(&'static str, usize); 7] {
         let mut most = [
             ("transactions_per_client", 0),
             ("transactions_per_source", 0),
             ("transactions_per_peer", 0),
             ("memory_per_client", 0),
             ("answered_per_client", 0),
-            ("answered_per_peer", 0),
             ("invites_per_client", 0),
             ("bindings_per_client", 0),
         ];
@@ -124,11 +123,10 @@ impl Links {
                     0,
                     bytes,
                     answered,
-                    0,
                     link.invites as usize,
                     link.held.len(),
                 ],
-                false => [0, 0, of_party, 0, 0, answered, 0, 0],
+                false => [0, 0, of_party, 0, 0, 0, 0],
             };
             for ((_, most), one) in most.iter_mut().zip(of_link) {
                 *most = one.max(*most);

@@ -42,9 +42,48 @@ pub struct NodeMemory {
     parties: Mutex<HashMap<Party, Weak<PartyMemory>>>,
 }
 
-/// What all shards together have for one party.
+/// Bytes that are kept for nobody who is known yet, or for all; dropped, they are free.
+pub(crate) struct NodeHold {
+    node: Arc<NodeMemory>,
+    bytes: isize,
+}
+
+impl Drop for NodeHold {
+    /// As it was taken: at once.
+    fn drop(&mut self) {
+        self.node.moved(-self.bytes);
+    }
+}
+
+/// What bytes are kept for. Each has bounds of its own: whoever has many answered calls must not lose connections for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum MemoryKind {
+    /// Requests without their answer, parts of messages, what is not read, and the connections themselves.
+    Held,
+    /// Answered INVITEs.
+    Answered,
+}
+
+/// What all shards together have for one party, of either kind.
 #[derive(Debug, Default)]
-pub(super) struct PartyMemory(AtomicUsize);
+pub(super) struct PartyMemory([AtomicUsize; 2]);
+
+/// How much is kept for one party.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PartyUse {
+    pub(crate) party: Party,
+    /// Bytes that requests, messages and connections take.
+    pub(crate) held: usize,
+    /// Bytes that answered INVITEs take.
+    pub(crate) answered: usize,
+}
+
+impl PartyUse {
+    /// Both together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.held + self.answered
+    }
+}
 
 impl Default for NodeMemory {
     /// Without a bound.
@@ -81,18 +120,23 @@ impl NodeMemory {
         (used > bound).then(|| used - (bound - bound / 8))
     }
 
-    /// The parties that hold most, the first of them more than any other, with what each of them
-    /// holds. Looks at each party.
-    pub(crate) fn fullest(&self) -> Vec<(Party, usize)> {
+    /// The parties for which anything is kept, the first of them more than for any other. Looks at
+    /// each party.
+    pub(crate) fn fullest(&self) -> Vec<PartyUse> {
         let mut table = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
         table.retain(|_, memory| memory.strong_count() > 0);
-        let held = table.iter().filter_map(|(party, memory)| {
-            let bytes = memory.upgrade()?.bytes();
-            (bytes > 0).then_some((*party, bytes))
+        let kept = table.iter().filter_map(|(party, memory)| {
+            let memory = memory.upgrade()?;
+            let it = PartyUse {
+                party: *party,
+                held: memory.bytes(MemoryKind::Held),
+                answered: memory.bytes(MemoryKind::Answered),
+            };
+            (it.bytes() > 0).then_some(it)
         });
-        let mut all: Vec<_> = held.collect();
+        let mut all: Vec<_> = kept.collect();
         drop(table);
-        all.sort_unstable_by_key(|(party, bytes)| (std::cmp::Reverse(*bytes), *party));
+        all.sort_unstable_by_key(|it| (std::cmp::Reverse(it.bytes()), it.party));
         all
     }
 
@@ -112,6 +156,16 @@ impl NodeMemory {
         new
     }
 
+    /// Holds so many bytes. Written at once, not in steps: for what comes once in a connection's life.
+    pub(crate) fn hold(self: &Arc<Self>, bytes: usize) -> NodeHold {
+        let bytes = isize::try_from(bytes).unwrap_or_default();
+        self.moved(bytes);
+        NodeHold {
+            node: Arc::clone(self),
+            bytes,
+        }
+    }
+
     /// A shard's sum has moved by so much.
     pub(super) fn moved(&self, by: isize) {
         add(&self.used, by);
@@ -119,14 +173,23 @@ impl NodeMemory {
 }
 
 impl PartyMemory {
+    /// That of one kind.
+    fn sum(&self, kept: MemoryKind) -> &AtomicUsize {
+        let [held, answered] = &self.0;
+        match kept {
+            MemoryKind::Held => held,
+            MemoryKind::Answered => answered,
+        }
+    }
+
     /// As far as it was reported.
-    pub(super) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+    pub(super) fn bytes(&self, kept: MemoryKind) -> usize {
+        self.sum(kept).load(Ordering::Relaxed)
     }
 
     /// A shard's part of it has moved by so much.
-    pub(super) fn moved(&self, by: isize) {
-        add(&self.0, by);
+    pub(super) fn moved(&self, kept: MemoryKind, by: isize) {
+        add(self.sum(kept), by);
     }
 }
 

@@ -42,6 +42,31 @@ pub(crate) struct RecordedToken {
 }
 
 impl RecordedToken {
+    /// The same again, of which only these have been kept: one for each key that may have signed it.
+    pub(crate) fn again(
+        legs: (Leg, Leg),
+        to_host: u32,
+        call_id: &[u8],
+        env: &Environment,
+    ) -> SmallVec<[Self; 1]> {
+        let by_key = env.tokens.dialog_of_two_again(legs, to_host, call_id);
+        by_key.map(|two| Self::of(legs, two)).collect()
+    }
+
+    /// Of both values, that for the unregistered client's side being the second; which is whose, its leg says.
+    fn of((caller, _): (Leg, Leg), (far, own): (TokenText, TokenText)) -> Self {
+        match caller {
+            Leg::Client(_) => Self {
+                sent: far,
+                upstream: own,
+            },
+            Leg::Peer(_) | Leg::Binding(_) => Self {
+                sent: own,
+                upstream: far,
+            },
+        }
+    }
+
     /// Of several passes through this node only the one that this response belongs to is rewritten: the
     /// others have other tokens.
     ///
@@ -201,6 +226,7 @@ impl<'e> MessageWriter<'e> {
         // A client that does not know the extension must not see it (RFC 3327 §5.3).
         let hides_path = plan.registers.is_some() && !plan.knows_path;
         let of_plan = (plan.keep_alive, hides_path);
+        let recorded = recorded.map(std::slice::from_ref).unwrap_or_default();
         self.response_as(inbound, status, (of_plan, recorded), out)
     }
 
@@ -212,7 +238,7 @@ impl<'e> MessageWriter<'e> {
         &self,
         inbound: &InboundMessage<'_, '_>,
         status: u16,
-        (keep_alive, recorded): (bool, Option<&RecordedToken>),
+        (keep_alive, recorded): (bool, &[RecordedToken]),
         out: &mut Vec<u8>,
     ) -> Result<(), MessageReason> {
         self.response_as(inbound, status, ((keep_alive, false), recorded), out)
@@ -222,7 +248,7 @@ impl<'e> MessageWriter<'e> {
         &self,
         inbound: &InboundMessage<'_, '_>,
         status: u16,
-        ((keep_alive, hides_path), recorded): ((bool, bool), Option<&RecordedToken>),
+        ((keep_alive, hides_path), recorded): ((bool, bool), &[RecordedToken]),
         out: &mut Vec<u8>,
     ) -> Result<(), MessageReason> {
         let start = out.len();
@@ -230,7 +256,7 @@ impl<'e> MessageWriter<'e> {
         let (strip, not_asserted) = asserted::not_asserted_in_response(inbound, self.env);
         let mut edits = Edits::new(message);
         edits.pop_via();
-        if let Some(recorded) = recorded {
+        for recorded in recorded {
             recorded.rewrite(message, &mut edits);
         }
         edits.strip_all(Privacy::read(message).stripped(strip, &self.rules));
@@ -337,15 +363,11 @@ impl<'e> MessageWriter<'e> {
         let legs = (from.leg, leg);
         let call_id = message.call_id().unwrap_or_default();
         let tokens = &self.env.tokens;
-        // Only a dialog with an unregistered client has two values; which is whose, its leg says.
+        // Only a dialog with an unregistered client has two values.
         let two = match legs {
-            (Leg::Client(_), _) => {
-                let (sent, upstream) = tokens.dialog_of_two(legs, plan.to_host, call_id);
-                Some(Box::new(RecordedToken { sent, upstream }))
-            }
-            (_, Leg::Client(_)) => {
-                let (upstream, sent) = tokens.dialog_of_two(legs, plan.to_host, call_id);
-                Some(Box::new(RecordedToken { sent, upstream }))
+            (Leg::Client(_), _) | (_, Leg::Client(_)) => {
+                let two = tokens.dialog_of_two(legs, plan.to_host, call_id);
+                Some(Box::new(RecordedToken::of(legs, two)))
             }
             _ => None,
         };

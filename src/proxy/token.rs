@@ -17,7 +17,7 @@ use super::binding::{BindingId, BindingName};
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use super::token_fields::{Fields, Raw, TokenFault, dead, push_connected, push_leg};
-use super::token_keys::{MAC, Mac, TokenKeys};
+use super::token_keys::{MAC, Mac, TokenKey, TokenKeys};
 
 use crate::sip::plain_user;
 use aws_lc_rs::{constant_time, hmac};
@@ -146,11 +146,32 @@ impl TokenBox {
         to_host: u32,
         call_id: &[u8],
     ) -> (TokenText, TokenText) {
-        let far = self.dialog_raw(FAR, legs, to_host);
-        let mut own = far.clone();
         let Some(key) = self.keys.signing() else {
             return (TokenText::new(), TokenText::new());
         };
+        self.two_by(key, self.dialog_raw(FAR, legs, to_host), call_id)
+    }
+
+    /// The same again, of a token that was made before: by each key, since the one that signed may be no longer that which
+    /// signs.
+    pub(crate) fn dialog_of_two_again(
+        &self,
+        legs: (Leg, Leg),
+        to_host: u32,
+        call_id: &[u8],
+    ) -> impl Iterator<Item = (TokenText, TokenText)> {
+        let far = self.dialog_raw(FAR, legs, to_host);
+        self.keys
+            .all()
+            .map(move |key| self.two_by(key, far.clone(), call_id))
+    }
+
+    /// Both values as this key signs them, which says so in them.
+    fn two_by(&self, key: &TokenKey, mut far: Raw, call_id: &[u8]) -> (TokenText, TokenText) {
+        if let Some(id) = far.get_mut(1) {
+            *id = key.id;
+        }
+        let mut own = far.clone();
         let mac = key.mac([&far, &self.site, call_id]);
         if let Some(kind) = own.first_mut() {
             *kind = OWN;

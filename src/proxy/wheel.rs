@@ -13,15 +13,28 @@ const TICK: Duration = Duration::from_millis(25);
 const SLOTS: u64 = 8192;
 const WORDS: usize = (SLOTS / 64) as usize;
 const NONE: u32 = u32::MAX;
+/// No wheel turns for so long.
+const UNARMED: u64 = u64::MAX;
 
 #[derive(Clone, Copy)]
 struct WheelNode {
-    /// Absolute tick; meaningless while not armed.
+    /// Absolute tick; [`UNARMED`]: there is none. One number says both, since there may be millions of nodes.
     tick: u64,
     /// Neighbours in the list of its tick, so that cancelling needs no search.
     previous: u32,
     next: u32,
-    armed: bool,
+}
+
+impl WheelNode {
+    const IDLE: Self = Self {
+        tick: UNARMED,
+        previous: NONE,
+        next: NONE,
+    };
+
+    fn is_armed(&self) -> bool {
+        self.tick != UNARMED
+    }
 }
 
 /// Deadlines of entries that are named by small integers (the slots of the context table).
@@ -64,15 +77,7 @@ impl Wheel {
         self.cancel(entry);
         let index = entry as usize;
         if index >= self.nodes.len() {
-            self.nodes.resize(
-                index + 1,
-                WheelNode {
-                    tick: 0,
-                    previous: NONE,
-                    next: NONE,
-                    armed: false,
-                },
-            );
+            self.nodes.resize(index + 1, WheelNode::IDLE);
         }
         let since = at.saturating_duration_since(self.epoch);
         // Rounded up: an entry never fires before its time.
@@ -84,7 +89,6 @@ impl Wheel {
             tick,
             previous: NONE,
             next: head,
-            armed: true,
         };
         if head != NONE {
             self.nodes[head as usize].previous = entry;
@@ -100,7 +104,7 @@ impl Wheel {
         let Some(&node) = self.nodes.get(entry as usize) else {
             return;
         };
-        if !node.armed {
+        if !node.is_armed() {
             return;
         }
         let position = (node.tick % SLOTS) as usize;
@@ -115,7 +119,7 @@ impl Wheel {
         if node.next != NONE {
             self.nodes[node.next as usize].previous = node.previous;
         }
-        self.nodes[entry as usize].armed = false;
+        self.nodes[entry as usize] = WheelNode::IDLE;
         self.armed -= 1;
         if self.armed == 0 {
             self.earliest = None;
@@ -152,7 +156,7 @@ impl Wheel {
     /// Entries from this number on are not used, and their memory is returned.
     pub(crate) fn shrink(&mut self, entries: usize) {
         // Whatever is still armed stays.
-        let used = self.nodes.iter().rposition(|node| node.armed);
+        let used = self.nodes.iter().rposition(WheelNode::is_armed);
         self.nodes
             .truncate(entries.max(used.map_or(0, |last| last + 1)));
         self.nodes.shrink_to_fit();
@@ -160,7 +164,10 @@ impl Wheel {
 
     /// When this entry is due, up to a tick later.
     pub(crate) fn at(&self, entry: u32) -> Option<Instant> {
-        let node = self.nodes.get(entry as usize).filter(|node| node.armed)?;
+        let node = self
+            .nodes
+            .get(entry as usize)
+            .filter(|node| node.is_armed())?;
         Some(self.epoch + TICK * u32::try_from(node.tick).unwrap_or(u32::MAX))
     }
 

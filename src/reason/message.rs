@@ -197,8 +197,8 @@ reasons! {
         TooManyInvites "too_many_invites" (status 503 "too many calls at once")
             check: "request events of that remote with method INVITE: how many, and how long they ring",
             remedy: "find out why it begins so many calls at once, or raise the limit",
-        /// this connection, or this shard, has as many answered INVITEs that still wait for an ACK or for further answers
-        /// as limits.answered_per_client, answered_per_peer or answered allow
+        /// this connection, its source, its peer or this shard has as many answered INVITEs that still wait for an ACK or for
+        /// further answers as limits.answered_per_client, answered_per_source, answered_per_peer or answered allow
         TooManyAnswered "too_many_answered" (status 503 "too many calls lately")
             check: "request events of that remote with method INVITE: how many in half a minute, and whether it sends ACKs",
             remedy: "find out why it begins so many calls, or does not acknowledge refusals; or raise the limit",

@@ -76,6 +76,7 @@ pub static COUNTED_WITH: &[(&str, &str)] = &[
     ("memory_per_client", "memory_per_source"),
     ("memory_per_peer", "memory_per_source"),
     ("answered_per_client", "answered"),
+    ("answered_per_source", "answered"),
     ("answered_per_peer", "answered"),
     ("client_burst", "client_rate"),
     ("connect_timeout", "handshake_timeout"),

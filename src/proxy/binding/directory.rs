@@ -92,7 +92,7 @@ pub(crate) struct Directory {
     pub(crate) by_owner: BTreeSet<(Owner, BindingId)>,
     /// Those without a connection, the longest first.
     lost: BTreeSet<(NonZeroU32, BindingId)>,
-    waiters: Waiters,
+    pub(crate) waiters: Waiters,
     /// What has ended, with the shards that have asked for it and have not heard of that yet.
     ended: Vec<(BindingId, u32)>,
 }

@@ -195,6 +195,11 @@ impl Waiters {
         self.earliest = self.by_id.values().map(|waiting| waiting.until).min();
     }
 
+    /// What all messages that wait take; the requests are counted where they are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.all.bytes
+    }
+
     /// How many wait.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {

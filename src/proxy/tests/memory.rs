@@ -135,7 +135,7 @@ fn near_the_bound_of_all_nothing_new_begins_and_calls_go_on() {
 #[test]
 fn answered_invites_count_for_their_source_until_their_time_is_over() {
     let mut topology = topology();
-    topology.limits.memory_per_source = 3 * crate::proxy::answered::COST;
+    topology.limits.answered_per_source = 3 * crate::proxy::answered::COST;
     let mut w = World::with(topology, 1);
     let (client, home) = (w.client_from(BUSY), w.peer(FE01));
     for number in 0..3 {
@@ -146,10 +146,80 @@ fn answered_invites_count_for_their_source_until_their_time_is_over() {
     w.lose(client);
     let client = w.client_from(BUSY);
     let refused = asks(&mut w, (client, home), "INVITE", 9);
-    assert_eq!(refused, Err("too_much_held".to_owned()));
+    assert_eq!(refused, Err("too_many_answered".to_owned()));
+    // What leaves no record behind passes, and nobody else is concerned.
+    w.events.clear();
+    assert!(asks(&mut w, (client, home), "MESSAGE", 8).is_ok());
+    let other = w.client_from(OTHER);
+    assert!(asks(&mut w, (other, home), "INVITE", 11).is_ok());
     w.pass(Duration::from_secs(33));
     w.events.clear();
     assert!(asks(&mut w, (client, home), "INVITE", 10).is_ok());
+}
+
+#[test]
+fn answered_invites_of_a_peer_are_one_sum_over_its_connections() {
+    let mut topology = topology();
+    topology.limits.answered_per_peer = 2 * crate::proxy::answered::COST;
+    let mut w = World::with(topology, 1);
+    let (one, two) = (w.peer(FE01), w.peer(FE01));
+    let client = w.client();
+    let route = w.register(client, one, "");
+    let call = |w: &mut World, home, number: u32| {
+        let branch = format!("z9hG4bKp{number}");
+        let request = Request::of("INVITE").branch(&branch).cseq(number);
+        w.ask(home, request.more(&route));
+        let got = w.take(client)?;
+        w.answers(client, &got, 200);
+        w.expect(home, "SIP/2.0 200");
+        Some(())
+    };
+    assert_eq!(call(&mut w, one, 1).and(call(&mut w, two, 2)), Some(()));
+    for (home, number) in [(one, 3), (two, 4)] {
+        assert!(call(&mut w, home, number).is_none());
+        w.expect(home, "SIP/2.0 503");
+    }
+    assert_eq!(w.reasons(), ["too_many_answered"; 2]);
+    w.pass(Duration::from_secs(33));
+    assert!(call(&mut w, two, 5).is_some());
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_refused_invites_with_it() {
+    let body = format!("X-Large: {}\n", "x".repeat(30_000));
+    for is_registered in [false, true] {
+        let mut w = World::new();
+        let (client, home) = (w.client(), w.peer(FE01));
+        if is_registered {
+            w.register(client, home, "");
+        }
+        let before = w.cores[0].memory().held();
+        // More than one look at the list, and some acknowledged among them.
+        for number in 0..100 {
+            let branch = format!("z9hG4bKn{number}");
+            let invite = || Request::of("INVITE").branch(&branch).cseq(number);
+            w.ask(client, invite().more(&body));
+            let got = w.expect(home, "INVITE");
+            w.answers(home, &got, 407);
+            w.expect(home, "ACK");
+            w.expect(client, "SIP/2.0 407");
+            if number % 3 == 0 {
+                w.ask(client, Request::of("ACK").branch(&branch).cseq(number));
+            }
+        }
+        let held = w.cores[0].memory().held() - before;
+        // Of each no more than its record, whatever it was.
+        assert!(held <= 67 * 192, "{held}");
+        assert_eq!(w.cores[0].transactions(), 66);
+        // The last of them would stay for 32 seconds more.
+        w.lose(client);
+        if is_registered {
+            assert_eq!(w.cores[0].transactions(), 66);
+            w.pass(Duration::from_secs(30));
+        }
+        assert_eq!(w.cores[0].transactions(), 0);
+        assert!(w.cores[0].memory().held() <= before);
+    }
 }
 
 #[test]

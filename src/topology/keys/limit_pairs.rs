@@ -41,7 +41,7 @@ macro_rules! bound {
     };
 }
 
-const PAIRS: [BoundPair; 22] = [
+const PAIRS: [BoundPair; 24] = [
     // What a call takes, each request takes.
     (bound!(invites_per_client), bound!(transactions_per_client)),
     (bound!(invites_per_client), bound!(transactions_per_source)),
@@ -59,11 +59,14 @@ const PAIRS: [BoundPair; 22] = [
     (bound!(memory_per_client), bound!(memory bytes)),
     (bound!(memory_per_source), bound!(memory bytes)),
     (bound!(memory_per_peer), bound!(memory bytes)),
+    (bound!(answered_per_client), bound!(answered_per_source)),
     (bound!(answered_per_client), bound!(answered)),
-    (bound!(answered_per_peer), bound!(answered)),
-    // Answered INVITEs count among what a source, a peer and all hold, and not among what a client does.
-    (bound!(answered_per_client), bound!(memory_per_source)),
-    (bound!(answered_per_peer), bound!(memory_per_peer)),
+    // Counted over all shards, however many there are.
+    (bound!(answered_per_source), bound!(answered each)),
+    (bound!(answered_per_peer), bound!(answered each)),
+    // Answered INVITEs count among what all hold together, and in no other sum of bytes.
+    (bound!(answered_per_source), bound!(memory bytes)),
+    (bound!(answered_per_peer), bound!(memory bytes)),
     (bound!(answered), bound!(memory bytes)),
     (bound!(bindings_per_client), bound!(bindings)),
     (bound!(bindings_per_user), bound!(bindings)),

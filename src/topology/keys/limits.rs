@@ -187,17 +187,21 @@ limits! {
         "The same of all connections with one peer, in each shard.";
     memory_per_client: bytes 16 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
         "Memory that one client connection may take: its requests that have no final answer, a message of which a part has come, and what it does not read. Beyond that its requests are answered 503; requests of dialogs may take an eighth more, BYE two.";
-    memory_per_source: bytes 256 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
-        "The same of all clients of one source, all shards together, with their connections, their answered INVITEs and what those have left that have gone. Beyond that those of its connections are closed that take most.";
+    // With `answered_per_source` less than 400 MB, whatever one source does.
+    memory_per_source: bytes 128 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
+        "The same of all clients of one source, all shards together, with their connections, about 10 KiB each, and what those have left that have gone. Beyond that those of its connections are closed that take most.";
     memory_per_peer: bytes 512 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
-        "Memory that all connections with one peer may take, as for a client, all shards together, their answered INVITEs included.";
-    // A call waits for half a minute after its answer: 16 MiB are 2,300 calls a second over one connection.
+        "Memory that all connections with one peer may take, as for a client, all shards together.";
+    // A call waits for half a minute after its answer: 16 MiB are 2,700 calls a second over one connection.
     answered: bytes 512 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
-        "Memory of INVITEs in each shard that have their final answer and wait for an ACK or a further answer, 224 bytes each for 32 seconds at most; beyond that an INVITE is answered 503.";
+        "Memory of INVITEs in each shard that have their final answer and wait for an ACK or a further answer, 192 bytes each for 32 seconds at most; beyond that an INVITE is answered 503.";
     answered_per_client: bytes 16 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
         "The same of one client connection.";
+    // 40,000 calls a second, which is more than one shard carries.
+    answered_per_source: bytes 240 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
+        "The same of all clients of one source, all shards together, with what those have left that have gone.";
     answered_per_peer: bytes 256 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
-        "The same of each connection with a peer.";
+        "The same of all connections with one peer, all shards together.";
     // Half of its transactions: calls that ring leave room for what else a phone sends.
     invites_per_client: count 100, (1, 1_000_000), reload,
         "INVITEs without a final answer at a time from one client connection; re-INVITEs may take an eighth more. More are answered 503.";

@@ -205,7 +205,7 @@ pub(crate) const CASES: &[Case] = &[
     case(TopologyReason::DnsUnused, &[("fqdn = \"fe02.contoso.test\"", "dns = \"federation\"\nfqdn = \"fe02.contoso.test\"")], "dns", "no domains"),
     case(TopologyReason::BoundNeverReached, &[("handshakes = 100", "invites_per_client = 200")], "invites_per_client", "which is not larger"),
     case(TopologyReason::BoundNeverReached, &[("handshakes = 100", "transactions_per_client = 90")], "transactions_per_client", "limits.invites_per_client can never be reached"),
-    case(TopologyReason::BoundNeverReached, &[("handshakes = 100", "memory_per_peer = \"100MiB\"")], "memory_per_peer", "limits.answered_per_peer can never be reached"),
+    case(TopologyReason::BoundNeverReached, &[("handshakes = 100", "answered_per_source = \"8MiB\"")], "answered_per_source", "limits.answered_per_client can never be reached"),
     case(TopologyReason::PrioritiesUnused, &[(POOL_END, "priorities = { \"fe02.contoso.test\" = 2 }"), ("strategy = \"weighted\"", "strategy = \"call-id-hash\"")], "priorities", "its strategy is call-id-hash"),
     case(TopologyReason::PoolDrained, &[(POOL_END, "drain = [\"fe02.contoso.test\", \"fe01.contoso.test\"]")], "drain", "names every member"),
     case(TopologyReason::NoClientsHere, &[("accept = [\"client\", \"peer\"]", "accept = [\"peer\"]\nclient_certificates = \"ignore\"")], "client_certificates = ", "accepts no clients"),
