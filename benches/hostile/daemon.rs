@@ -27,6 +27,16 @@ impl Daemon {
         home: SocketAddr,
         change: impl FnOnce(&mut TopologyText),
     ) -> Outcome<Self> {
+        Self::start_with(binary, None, home, change)
+    }
+
+    /// The same, with so many descriptors.
+    pub(crate) fn start_with(
+        binary: &str,
+        descriptors: Option<usize>,
+        home: SocketAddr,
+        change: impl FnOnce(&mut TopologyText),
+    ) -> Outcome<Self> {
         let site = Site::new()?;
         let fe01 = format!("fe01.{HOME}");
         let mut topology = site.topology(&[(&fe01, home)], None);
@@ -38,7 +48,16 @@ impl Daemon {
         change(&mut topology);
         let file = site.write("topology.toml", &topology.to_toml())?;
         let log = site.path().join("sipward.log");
-        let child = Command::new(binary)
+        let mut command = match descriptors {
+            None => Command::new(binary),
+            Some(descriptors) => {
+                let mut shell = Command::new("sh");
+                let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+                shell.arg("-c").arg(limited).arg(binary);
+                shell
+            }
+        };
+        let child = command
             .arg("run")
             .arg(file)
             // Its control socket is its own: the default place is a service's.
@@ -88,6 +107,11 @@ impl Daemon {
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
         let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
         kib.unwrap_or_default().saturating_mul(1024)
+    }
+
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
     /// CPU seconds so far, by the scheduler's count of each living thread.

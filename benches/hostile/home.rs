@@ -1,10 +1,11 @@
-//! A home server that refuses calls with 407, answers one sender's texts, and is silent to everything else.
+//! A home server that refuses calls with 407 and registrations with 403, answers one sender's texts, and is silent to everything else.
 use super::Outcome;
 use super::daemon::Daemon;
 use rustls::ServerConfig;
 use sipward_lab::site::HOME;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -17,14 +18,20 @@ pub(crate) struct SilentHome {
 
 impl SilentHome {
     pub(crate) fn bind() -> Outcome<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::bind_to(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// At an address that was its own before.
+    pub(crate) fn bind_to(address: SocketAddr) -> Outcome<Self> {
+        let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok(Self { address, listener })
     }
 
-    /// Serves on a thread of its own until the program ends: floods must not wait for their own answers.
-    pub(crate) fn serve(self, daemon: &Daemon) -> Outcome<()> {
+    /// Serves on a thread of its own until the program ends: floods must not wait for their own answers. Returns the number
+    /// of registrations that have reached it.
+    pub(crate) fn serve(self, daemon: &Daemon) -> Outcome<Arc<AtomicUsize>> {
         let issued = daemon.site.enterprise.server(&format!("fe01.{HOME}"))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -32,6 +39,8 @@ impl SilentHome {
             .with_no_client_auth()
             .with_single_cert(issued.chain.clone(), issued.key.clone_key())?;
         let acceptor = TlsAcceptor::from(Arc::new(config));
+        let registrations = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&registrations);
         std::thread::spawn(move || -> Outcome<()> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -40,22 +49,28 @@ impl SilentHome {
                 let listener = tokio::net::TcpListener::from_std(self.listener)?;
                 loop {
                     let (tcp, _) = listener.accept().await?;
-                    let acceptor = acceptor.clone();
-                    tokio::spawn(async move { answer_all(&acceptor, tcp).await });
+                    let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
+                    tokio::spawn(async move { answer_all(&acceptor, tcp, &counted).await });
                 }
             })
         });
-        Ok(())
+        Ok(registrations)
     }
 }
 
 /// One connection of the daemon.
-async fn answer_all(acceptor: &TlsAcceptor, tcp: TcpStream) -> Outcome<()> {
+async fn answer_all(
+    acceptor: &TlsAcceptor,
+    tcp: TcpStream,
+    registrations: &AtomicUsize,
+) -> Outcome<()> {
     let mut tls = acceptor.accept(tcp).await?;
     let mut buffer = Vec::new();
     while tls.read_buf(&mut buffer).await? > 0 {
         let mut answers = Vec::new();
         while let Some((length, answer)) = first(&buffer) {
+            let is_registration = buffer.starts_with(b"REGISTER ");
+            registrations.fetch_add(usize::from(is_registration), Ordering::Relaxed);
             buffer.drain(..length);
             answers.extend_from_slice(answer.as_bytes());
         }
@@ -83,6 +98,7 @@ fn first(buffer: &[u8]) -> Option<(usize, String)> {
     buffer.get(..whole)?;
     let status = match text.split(' ').next()? {
         "INVITE" => "407 Proxy Authentication Required",
+        "REGISTER" => "403 Forbidden",
         "OPTIONS" => "200 OK",
         "MESSAGE" if text.contains("sip:honest@") => "200 OK",
         _ => return Some((whole, String::new())),

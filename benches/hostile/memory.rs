@@ -3,6 +3,7 @@
 use super::daemon::Daemon;
 use super::ends::{self, Ends, Tls};
 use super::home::SilentHome;
+use super::honest::ask_home;
 use super::{Options, Outcome, now};
 use sipward_lab::site::EDGE;
 use std::net::Ipv4Addr;
@@ -63,7 +64,7 @@ async fn one(options: &Options, flood: Flood) -> Outcome<usize> {
     let came = ends::come_in(ends.client(), HONEST.into(), daemon.address, PATIENCE);
     let (mut honest, _) = came.await?;
     // The first request makes the connection to the home server.
-    ask_home(&mut honest, 0).await?;
+    ask_home(&mut honest, 0, 0).await?;
     let idle = daemon.memory();
     let (peak, over) = (
         Arc::new(AtomicU64::new(idle)),
@@ -115,7 +116,7 @@ async fn one(options: &Options, flood: Flood) -> Outcome<usize> {
     while !flooded.is_finished() {
         asked += 1;
         let sent = now();
-        match tokio::time::timeout(PATIENCE, ask_home(&mut honest, asked)).await {
+        match tokio::time::timeout(PATIENCE, ask_home(&mut honest, 0, asked)).await {
             Ok(Ok(())) => answered += 1,
             // The connection is in the middle of something: a new one, as a phone would make.
             Ok(Err(_)) | Err(_) => {
@@ -142,7 +143,7 @@ async fn one(options: &Options, flood: Flood) -> Outcome<usize> {
     });
     let within = idle + idle / 5 + SPARE * std::thread::available_parallelism()?.get() as u64;
     let missed = usize::from(peak - idle > MOST && flood != Flood::HalvesOfMany)
-        + usize::from(after > within)
+        + usize::from(after > within && !options.after.is_zero())
         + (asked - answered);
     let mib = |bytes: u64| bytes / (1024 * 1024);
     println!(
@@ -218,23 +219,4 @@ async fn send(flood: Flood, tls: Tls, number: u32) -> Outcome<()> {
         },
     }
     Ok(())
-}
-
-/// A MESSAGE that the home server answers.
-async fn ask_home(tls: &mut Tls, number: usize) -> Outcome<()> {
-    let text = format!(
-        "MESSAGE sip:bob@contoso.test SIP/2.0\r\nVia: SIP/2.0/TLS h.test;branch=z9hG4bKh{number}\r\nMax-Forwards: 70\r\nFrom: <sip:honest@contoso.test>;tag=h\r\nTo: <sip:bob@contoso.test>\r\nCall-ID: honest{number}\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n"
-    );
-    tls.write_all(text.as_bytes()).await?;
-    tls.flush().await?;
-    let mut answer = Vec::new();
-    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
-        if tls.read_buf(&mut answer).await? == 0 {
-            return Err("closed".into());
-        }
-    }
-    match answer.starts_with(b"SIP/2.0 200") {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&answer).into()),
-    }
 }
