@@ -102,7 +102,7 @@ pub(super) async fn a_client_has_a_budget_and_a_drained_pool_takes_nothing() {
         .await;
     // Its INVITEs are refused one after the other, and it acknowledges none.
     let bob = world.client("bob").await;
-    for _ in 0..5 {
+    for _ in 0..7 {
         let invite = bob.invite(BOB).send().await.unwrap();
         let refuses = async {
             let got = world.fe01.expect_where("bob's INVITE", |m| {
