@@ -185,7 +185,7 @@ impl Reception {
             },
             admission,
             place,
-            _counted: CountedGuest::new(&self.waiting, &self.memory),
+            _counted: CountedGuest::new(&self.waiting, self.slots.memory()),
         };
         tokio::task::spawn_local(guest.run(stream, verdict));
     }

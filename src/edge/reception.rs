@@ -13,7 +13,7 @@ use super::signal::Signal;
 use super::slots::Slots;
 use super::sources::Sources;
 use crate::observe::{Event, Log};
-use crate::proxy::{NodeMemory, SourceKey};
+use crate::proxy::SourceKey;
 use crate::reason::ConnectionReason;
 use crate::topology::{DialAddress, Limits, Topology};
 use ipnet::IpNet;
@@ -40,8 +40,6 @@ pub(super) struct Acceptor {
     pub(super) sources: Arc<Sources>,
     /// The slots of handshakes.
     pub(super) slots: Arc<Slots>,
-    /// What those who wait take counts for the node.
-    pub(super) memory: Arc<NodeMemory>,
     /// The sources that were somebody lately.
     pub(super) known: Arc<KnownSources>,
     /// Of the generation that serves; a reload exchanges it.
@@ -69,7 +67,6 @@ pub(super) struct Reception {
     pub(super) sources: Arc<Sources>,
     /// What is granted here and returned by the shards.
     pub(super) slots: Arc<Slots>,
-    pub(super) memory: Arc<NodeMemory>,
     known: Arc<KnownSources>,
     /// Read anew for each connection.
     pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
@@ -156,7 +153,6 @@ impl Reception {
             loads: acceptor.loads,
             sources: acceptor.sources,
             slots: acceptor.slots,
-            memory: acceptor.memory,
             known: acceptor.known,
             rules: acceptor.rules,
             denials: acceptor.denials,

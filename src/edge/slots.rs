@@ -77,6 +77,11 @@ impl Slots {
         }
     }
 
+    /// What handshakes take, and those who wait for one, counts here.
+    pub(super) fn memory(&self) -> &Arc<NodeMemory> {
+        &self.memory
+    }
+
     /// Takes a slot for a source. `bound` is the number of all; those of a lower priority leave some to the others. If
     /// there is none left and hardly any returned, one is taken away from who has had it for [`PATIENCE`] and stands no
     /// higher.

@@ -130,7 +130,6 @@ impl Edge {
             loads,
             sources: Arc::clone(&sources),
             slots: Arc::new(Slots::new(&memory)),
-            memory: Arc::clone(&memory),
             known,
             rules: Arc::clone(&rules),
             denials: Arc::clone(&denials),
