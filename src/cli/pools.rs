@@ -64,12 +64,18 @@ fn page(pools: &RowPage<ListedPool>, out: &mut dyn Write) -> io::Result<()> {
     for pool in &pools.rows {
         for member in &pool.members {
             let drains = if member.drains { " (drains)" } else { "" };
+            // It counts as up until so many have failed as the pool says, and is tried again.
+            let failed = match member.failures {
+                0 => String::new(),
+                1 => ", 1 failure".to_owned(),
+                many => format!(", {many} failures"),
+            };
             // Why it went down is said until it has been up for good: an operator asks after the fact.
             let why = member.reason.clone().unwrap_or_default();
             table.row([
                 pool.pool.clone(),
                 member.peer.clone(),
-                format!("{}{drains}", member.state),
+                format!("{}{failed}{drains}", member.state),
                 member.since_s.map_or_else(|| "start".to_owned(), span),
                 why,
                 member.connections.to_string(),

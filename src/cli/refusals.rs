@@ -47,10 +47,11 @@ fn page(refusals: &LatestRefusals, out: &mut dyn Write) -> io::Result<()> {
         text("METHOD"),
         text("FROM"),
         text("TO"),
+        text("DECISION"),
         text("DETAIL"),
     ]);
     // Whole seconds are enough for an eye, and the day is nearly always today's.
-    let when = |line| field(line, "ts").get(..19).unwrap_or_default().to_owned();
+    let when = |line| format!("{}Z", field(line, "ts").get(..19).unwrap_or_default());
     for line in &refusals.latest {
         // Of a handshake the peer that was meant, of a request the one that has sent it.
         let peer = format!("{}{}", field(line, "peer"), field(line, "from_peer"));
@@ -62,6 +63,8 @@ fn page(refusals: &LatestRefusals, out: &mut dyn Write) -> io::Result<()> {
             field(line, "method"),
             field(line, "from"),
             field(line, "to"),
+            // For `sipward explain`.
+            field(line, "decision"),
             field(line, "detail"),
         ]);
     }

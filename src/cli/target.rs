@@ -41,6 +41,14 @@ pub(super) enum Unanswered {
     /// Nobody answers where a daemon is looked for that no argument names.
     #[error("{0}; --config FILE finds the socket of [admin]")]
     NotThere(AskError),
+    /// The topology that is named cannot be read: the daemon at a default place would be a guess.
+    #[error("{}: {source}", path.display())]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// The one that answers at a default place is not the file's.
     #[error(
         "the daemon at {} serves {}, not {}; --socket PATH, or [admin] socket in the file, names the right one",
@@ -72,6 +80,7 @@ impl Unanswered {
     pub(super) fn print(&self) -> Exit {
         eprintln!("sipward: {self}");
         match self {
+            Self::NoFile { .. } => Exit::Usage,
             Self::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. })
             | Self::NotThere(_)
             | Self::OtherTopology { .. } => Exit::NoDaemon,
@@ -147,6 +156,11 @@ impl Target {
         let Some(asked) = asked else {
             return Ok(socket);
         };
+        // A slip of the pen in its name must not lead to whoever is there.
+        if let Err(source) = std::fs::File::open(asked) {
+            let path = asked.clone();
+            return Err(Unanswered::NoFile { path, source });
+        }
         // Whatever else comes of it shows in the answer to the command itself; an earlier version does not say what it serves.
         match control::ask(&socket, &Request::Topology {}, FOR_TOPOLOGY) {
             Ok(Reply::Topology(it)) if !is_same(&it.path, asked) => {

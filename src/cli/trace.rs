@@ -229,7 +229,7 @@ fn write_end(end: &TraceEnd, out: &mut dyn Write) -> io::Result<()> {
         "limit" => "that was the number asked for",
         _ => "nobody read on",
     };
-    write!(out, "{}; {why}", counted(lines, "message"))?;
+    write!(out, "{}; {why}", counted(lines, "line"))?;
     match end.dropped {
         0 => writeln!(out),
         lost => writeln!(out, "; {lost} more were lost: select less"),

@@ -52,6 +52,7 @@ impl UpgradeCommand {
                     } => Exit::Refused,
                     Unanswered::Ask(_)
                     | Unanswered::NotThere(_)
+                    | Unanswered::NoFile { .. }
                     | Unanswered::OtherTopology { .. }
                     | Unanswered::Refused { .. }
                     | Unanswered::Unexpected => exit,

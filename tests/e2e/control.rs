@@ -240,6 +240,9 @@ async fn a_file_without_a_socket_does_not_reach_the_daemon_of_another_one() {
         let names_both = error.contains(own.to_str().unwrap()) && error.contains("other.toml");
         assert!(names_both && error.lines().count() == 1, "{error}");
     }
+    let (code, error) = run(&["kick", PARTNER_EDGE], Path::new("/nowhere/topology.toml"));
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("/nowhere/topology.toml"), "{error}");
     // The same file by other ways.
     for config in [
         &own,

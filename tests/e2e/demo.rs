@@ -1,5 +1,6 @@
 //! The demo, which the README promises to everybody who has Rust and a C compiler.
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -149,6 +150,14 @@ fn the_commands_reach_the_node_of_a_demo_that_stays() {
     let refusals = run(&directory, &["refusals", "--config", &topology]);
     let refusals = String::from_utf8(refusals.stdout).unwrap();
     assert!(refusals.contains("not_in_topology"), "{refusals}");
+    let page = staying.text.split_once("  http://").unwrap().1;
+    let address = page.split('/').next().unwrap();
+    let mut asked = TcpStream::connect(address).unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    asked.write_all(request.as_bytes()).unwrap();
+    let mut figures = String::new();
+    asked.read_to_string(&mut figures).unwrap();
+    assert!(figures.contains("sipward_handshakes_total"), "{figures}");
     // The new process has what is left of the demo's files and goes with it.
     let upgraded = run(&directory, &["upgrade", "--json", "--socket", &socket]);
     let upgraded: serde_json::Value = serde_json::from_slice(&upgraded.stdout).unwrap();

@@ -37,6 +37,8 @@ pub(super) struct DemoSetup {
     pub(super) log: EventLog,
     /// Where the daemon listens: a free port, for clients and servers alike.
     pub(super) edge: SocketAddr,
+    /// Where monitoring is answered, if the demo stays.
+    pub(super) http: SocketAddr,
     /// What every end trusts: the home CA alone, which vouches for the edge.
     pub(super) roots: Arc<RootCertStore>,
     /// The first home server of the pool, which the last call scenario kills.
@@ -117,6 +119,11 @@ impl DemoSetup {
             .section("[admin]")
             .text("socket", &within(SOCKET_NAME));
         topology.section("[log]").text("file", &within(LOG_FILE));
+        // Free a moment ago; if it is not any more, the page alone is missing. Served only by `--stay`.
+        let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        topology
+            .section("[http]")
+            .text("address", &http.to_string());
         // Who tries an upgrade or `drain --clients` wants to see its end.
         topology.section("[limits]").text("handover", "10s");
         let file = site.write("topology.toml", &topology.to_toml())?;
@@ -164,6 +171,7 @@ impl DemoSetup {
             transcript,
             log,
             edge,
+            http,
             roots,
             fe01,
             partner,

@@ -76,7 +76,10 @@ impl DemoSetup {
              sipward check {dir}/topology.toml\n  \
              sipward reload --config {dir}/topology.toml\n\
              The log:\n  \
-             sipward ladder {dir}/{LOG_FILE}\n\nCtrl-C ends it."
+             sipward ladder {dir}/{LOG_FILE}\n\
+             The page and the metrics of docs/metrics.md:\n  \
+             http://{}/ and http://{}/metrics\n\nCtrl-C ends it.",
+            self.http, self.http
         )?;
         out.flush()
     }
