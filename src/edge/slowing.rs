@@ -1,7 +1,9 @@
 //! What a shard does about a remote side that sends more than it may: it reads more slowly, and says so once.
 //!
-//! Nothing is refused and nothing lost: what is not read stays in the kernel's buffer, and its window slows the sender down.
-//! Requests of dialogs and BYE wait like everything else on that connection, and on no other one.
+//! This is the second step. The first is the core's: of a remote side above its rate requests that begin something are answered
+//! 503, and what belongs to dialogs passes (`proxy::admission`). Whoever goes on to twice its rate sends other things, or does
+//! not heed that. Then nothing is refused and nothing lost: what is not read stays in the kernel's buffer, and its window slows the
+//! sender down. Requests of dialogs and BYE wait like everything else on that connection, and on no other one.
 use super::connection::Connection;
 use super::shard::Shard;
 use crate::observe::Event;
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Without a further pause for so long the remote side has stopped sending too much.
 const CALM: Duration = Duration::from_secs(5);
+/// So many times its rate, in messages of any kind, one connection may send before it is read more slowly.
+const BEYOND: u64 = 2;
 /// The longest pause: keep-alives and other senders' requests on the connection wait too.
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -71,6 +75,7 @@ impl Shard {
                 (rate, rate)
             }
         };
+        let (rate, burst) = (rate.saturating_mul(BEYOND), burst.saturating_mul(BEYOND));
         // Looked at once a second at least: no pause is longer, or keep-alives would wait for too long.
         let (rate, most) = (rate.max(1), burst.min(rate).max(1));
         let time = |count: u64| Duration::from_nanos(count.saturating_mul(1_000_000_000) / rate);

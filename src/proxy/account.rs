@@ -5,6 +5,7 @@
 //! the shard. The last two are parts of sums over all shards, which hear of them in steps. Of a party
 //! answered INVITEs are a sum of their own.
 use super::node_memory::{MemoryKind, NodeMemory, Party, PartyMemory, STEP};
+use super::pace::RequestPace;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
@@ -38,6 +39,9 @@ pub(crate) struct PartyAccount {
     held: Part,
     answered: Part,
     transactions: Cell<usize>,
+    invites: Cell<usize>,
+    /// Of a peer: when what it has begun here would have been begun at its rate.
+    pace: RequestPace,
     /// Of all shards.
     memory: Arc<PartyMemory>,
     shard: Rc<ShardMemory>,
@@ -56,6 +60,7 @@ pub(crate) struct Hold {
     account: Option<Rc<Account>>,
     bytes: usize,
     is_transaction: bool,
+    is_invite: bool,
 }
 
 impl Part {
@@ -117,6 +122,8 @@ impl ShardMemory {
                 held: Part::default(),
                 answered: Part::default(),
                 transactions: Cell::new(0),
+                invites: Cell::new(0),
+                pace: RequestPace::default(),
                 memory: self.node.party(party),
                 shard: Rc::clone(self),
             });
@@ -228,6 +235,16 @@ impl Account {
         self.party.transactions.get()
     }
 
+    /// Those of them that are INVITEs.
+    pub(crate) fn invites(&self) -> usize {
+        self.party.invites.get()
+    }
+
+    /// How fast its party begins requests in this shard.
+    pub(crate) fn pace(&self) -> &RequestPace {
+        &self.party.pace
+    }
+
     /// Another one of the same party, for what is counted apart from its connection.
     pub(crate) fn beside(&self) -> Rc<Self> {
         self.apart(MemoryKind::Held)
@@ -253,17 +270,24 @@ impl Account {
             account: Some(Rc::clone(self)),
             bytes: 0,
             is_transaction: false,
+            is_invite: false,
         };
         hold.resize(bytes);
         hold
     }
 
     /// The same of a transaction, which counts by number as well.
-    pub(crate) fn begin(self: &Rc<Self>, bytes: usize) -> Hold {
-        let transactions = &self.party.transactions;
+    pub(crate) fn begin(self: &Rc<Self>, bytes: usize, is_invite: bool) -> Hold {
+        let PartyAccount {
+            transactions,
+            invites,
+            ..
+        } = &*self.party;
         transactions.set(transactions.get() + 1);
+        invites.set(invites.get() + usize::from(is_invite));
         let mut hold = self.hold(bytes);
         hold.is_transaction = true;
+        hold.is_invite = is_invite;
         hold
     }
 }
@@ -296,8 +320,13 @@ impl Drop for Hold {
     fn drop(&mut self) {
         self.resize(0);
         if let Some(account) = self.account.as_ref().filter(|_| self.is_transaction) {
-            let transactions = &account.party.transactions;
+            let PartyAccount {
+                transactions,
+                invites,
+                ..
+            } = &*account.party;
             transactions.set(transactions.get().saturating_sub(1));
+            invites.set(invites.get().saturating_sub(usize::from(self.is_invite)));
         }
     }
 }
@@ -326,16 +355,18 @@ mod tests {
             shard.open(party(1)),
             shard.open(party(2)),
         );
-        let mut held = one.begin(100 * STEP);
+        let mut held = one.begin(100 * STEP, true);
         let _more = again.hold(STEP);
         assert_eq!((one.bytes(), again.bytes()), (100 * STEP, STEP));
         assert_eq!(one.party_bytes(), 101 * STEP);
         assert_eq!((other.party_bytes(), again.transactions()), (0, 1));
+        assert_eq!((again.invites(), other.invites()), (1, 0));
         assert_eq!(node.used(), 101 * STEP);
         held.resize(STEP);
         assert_eq!(node.used(), 2 * STEP);
         drop(held);
         assert_eq!((one.bytes(), again.transactions()), (0, 0));
+        assert_eq!(one.invites(), 0);
         assert_eq!(node.used(), STEP);
         // A hold that was never taken returns nothing.
         drop(Hold::default());
@@ -347,7 +378,7 @@ mod tests {
         let node = Arc::<NodeMemory>::default();
         let (one, other) = (ShardMemory::new(&node), ShardMemory::new(&node));
         let account = one.open(party(1));
-        let left = account.begin(10 * STEP + 1);
+        let left = account.begin(10 * STEP + 1, false);
         // Its connection has gone, and its transaction waits.
         drop(account);
         let came = one.open(party(1));

@@ -378,12 +378,15 @@ fn within_limits(
         within_memory(account, request.inbound.leg, bound, &env.limits)?;
     }
     // The connection's own numbers, and no look at the peer: this is asked for each request.
-    let most_invites = match request.inbound.leg {
+    let (invites, most_invites) = match request.inbound.leg {
         Leg::Client(_) if link.in_flight as usize >= bound(env.limits.transactions_per_client) => {
             return Err(MessageReason::ClientBudget);
         }
-        Leg::Client(_) => env.limits.invites_per_client,
-        Leg::Binding(_) | Leg::Peer(_) => link.most_invites as usize,
+        Leg::Client(_) => (link.invites as usize, env.limits.invites_per_client),
+        Leg::Binding(_) | Leg::Peer(_) => {
+            let of_peer = link.account.as_ref().map_or(0, |it| it.invites());
+            (of_peer, link.most_invites as usize)
+        }
     };
     // Nothing else leaves anything behind when it is answered.
     if request.method == Method::Invite
@@ -391,9 +394,31 @@ fn within_limits(
     {
         return Err(MessageReason::TooManyAnswered);
     }
-    match request.method == Method::Invite && link.invites as usize >= bound(most_invites) {
-        true => Err(MessageReason::TooManyInvites),
-        false => Ok(()),
+    if request.method == Method::Invite && invites >= bound(most_invites) {
+        return Err(MessageReason::TooManyInvites);
+    }
+    // Last: only what passes counts, so that whoever sends twice as much as it may has half of it.
+    match in_dialog || is_in_time(request, link, &env.limits) {
+        true => Ok(()),
+        false => Err(MessageReason::RequestRate),
+    }
+}
+
+/// Whether a request that begins something comes within the rate of its client's connection, or of its peer over all
+/// connections in this shard. What belongs to a dialog always does: it is the last to suffer, by a pause in reading.
+fn is_in_time(request: &InboundRequest<'_, '_>, link: &LinkState, limits: &Limits) -> bool {
+    let now = request.inbound.now;
+    match (request.inbound.leg, &link.account) {
+        (Leg::Client(_), _) => {
+            let (rate, burst) = (limits.client_rate, limits.client_burst);
+            link.pace.admits(rate, burst, now)
+        }
+        (Leg::Peer(_) | Leg::Binding(_), Some(account)) => {
+            let rate = link.rate as usize;
+            account.pace().admits(rate, rate, now)
+        }
+        // Of another shard's connection nothing is known before its first transaction.
+        (Leg::Peer(_) | Leg::Binding(_), None) => true,
     }
 }
 

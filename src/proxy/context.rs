@@ -177,7 +177,7 @@ impl ResponseContext {
             env.memory.open(party)
         };
         let account = env.links.begin(origin.link, is_invite, env.shard, open);
-        let hold = account.begin(COST + copy.len());
+        let hold = account.begin(COST + copy.len(), is_invite);
         env.transactions += 1;
         let nonce = env.secrets.nonce();
         Self {

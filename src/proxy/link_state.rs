@@ -6,6 +6,7 @@ use super::interface::{Action, Actions};
 use super::leg::{Certainty, Leg};
 use super::link_id::LinkId;
 use super::listing::ListedPeer;
+use super::pace::RequestPace;
 use crate::topology::Limits;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -49,9 +50,13 @@ pub(crate) struct LinkState {
     pub(crate) refused: RefusedSlots,
     /// What is kept in memory for it; `None` until that is known of a connection of another shard.
     pub(crate) account: Option<Rc<Account>>,
-    /// Those of [`Self::in_flight`] that are INVITEs, and how many there may be of a peer.
+    /// Those of [`Self::in_flight`] that are INVITEs.
     pub(crate) invites: u32,
+    /// Of a peer: how many INVITEs all connections with it may have open, and how many requests they may begin in a second.
     pub(crate) most_invites: u32,
+    pub(crate) rate: u32,
+    /// Of a client: when what it has begun would have been begun at its rate.
+    pub(crate) pace: RequestPace,
     /// Responses that came from it and were another shard's, and what was asked for it there.
     pub(crate) crossing: InTime,
     pub(crate) questions: InTime,
@@ -149,6 +154,8 @@ impl LinkState {
             account: None,
             invites: 0,
             most_invites: u32::MAX,
+            rate: u32::MAX,
+            pace: RequestPace::default(),
             asked: Vec::new(),
             branches: Vec::new(),
             held: Vec::new(),
@@ -161,6 +168,14 @@ impl LinkState {
             messages: 0,
             strays: (0, 0),
         }
+    }
+
+    /// It is a connection with this peer, whose bounds are those of its present entry.
+    ///
+    /// Noted here, so that no request has to look its peer up for it.
+    pub(crate) fn bound_by(&mut self, listed: &ListedPeer) {
+        self.most_invites = listed.invites;
+        self.rate = listed.rate;
     }
 
     /// A transaction that came from it has ended, or has its final response.

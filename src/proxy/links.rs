@@ -172,7 +172,7 @@ impl Links {
                     // Here and not at each INVITE, which would have to look its peer up for it.
                     for link in &peer.links {
                         if let Some(link) = self.links.get_mut(link) {
-                            link.most_invites = listed.invites;
+                            link.bound_by(&listed);
                         }
                     }
                     peer.listed = listed;
@@ -207,7 +207,7 @@ impl Links {
         if let Leg::Peer(key) = leg
             && let Some(listed) = self.listing.get(key)
         {
-            link.most_invites = listed.invites;
+            link.bound_by(listed);
         }
         // A reload can make another entry of the topology match the certificate.
         self.moves(id, before, leg);
@@ -246,7 +246,7 @@ impl Links {
         let before = std::mem::replace(&mut link.leg, Leg::Peer(by));
         if before != Leg::Peer(by) {
             if let Some(listed) = self.listing.get(by) {
-                link.most_invites = listed.invites;
+                link.bound_by(listed);
             }
             self.moves(id, before, Leg::Peer(by));
         }

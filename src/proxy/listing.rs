@@ -52,8 +52,10 @@ pub(crate) struct ListedPeer {
     pub(crate) policy: Option<Health>,
     /// Connections that each shard should have to it.
     pub(crate) wanted: u8,
-    /// INVITEs without a final answer from each connection with it.
+    /// INVITEs without a final answer from all connections with it, in each shard.
     pub(crate) invites: u32,
+    /// Requests a second that they may begin, in each shard.
+    pub(crate) rate: u32,
     pub(crate) fields: FieldRules,
     /// What is done with other fields.
     pub(crate) named: Arc<NamedFields>,
@@ -112,6 +114,7 @@ impl ListedPeer {
             policy: None,
             wanted: 1,
             invites: u32::MAX,
+            rate: u32::MAX,
             fields: FieldRules::standard(FieldTrust::Inside),
             named: Arc::default(),
             sips: true,
@@ -263,6 +266,7 @@ impl Listing {
                     policy,
                     wanted: peer.connections,
                     invites: u32::try_from(peer.invites).unwrap_or(u32::MAX),
+                    rate: u32::try_from(peer.rate).unwrap_or(u32::MAX),
                     fields: peer.boundary.fields,
                     named: Arc::new(peer.boundary.named.clone()),
                     sips: peer.boundary.sips,

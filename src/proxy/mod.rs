@@ -93,6 +93,7 @@ mod moving;
 mod named_party;
 mod node_memory;
 mod outgoing;
+mod pace;
 mod partner_way;
 mod ping;
 mod plan;

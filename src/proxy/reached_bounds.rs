@@ -17,6 +17,7 @@ pub(crate) fn is_bound(reason: MessageReason) -> bool {
         MessageReason::TooManyTransactions,
         MessageReason::ClientBudget,
         MessageReason::TooManyInvites,
+        MessageReason::RequestRate,
         MessageReason::TooManyAnswered,
         MessageReason::SourceBudget,
         MessageReason::TooMuchHeld,

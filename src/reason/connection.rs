@@ -158,8 +158,8 @@ reasons! {
         Reloaded "reloaded"
             check: "the event reload at that time",
             remedy: "nothing",
-        /// the remote sends more messages than limits.client_rate, or `rate` of the [[peer]], allows; nothing is lost, it is read
-        /// more slowly
+        /// the remote sends twice as many messages as limits.client_rate, or `rate` of the [[peer]], allows; nothing is lost, it is
+        /// read more slowly
         TooManyMessages "too_many_messages"
             check: "messages_in of sipward connections; which program it is",
             remedy: "find out why it sends so much, or raise the rate",

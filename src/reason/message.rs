@@ -192,11 +192,16 @@ reasons! {
         MemoryFull "memory_full" (status 503 "overloaded")
             check: "sipward limits: which bound is taken most, and by whom",
             remedy: "find out who floods; or let it have more memory",
-        /// this connection has as many INVITEs without a final answer as limits.invites_per_client, or `invites` of the
-        /// [[peer]], allows
+        /// this connection, or all connections with this peer, have as many INVITEs without a final answer as
+        /// limits.invites_per_client, or `invites` of the [[peer]], allows
         TooManyInvites "too_many_invites" (status 503 "too many calls at once")
             check: "request events of that remote with method INVITE: how many, and how long they ring",
             remedy: "find out why it begins so many calls at once, or raise the limit",
+        /// this connection, or all connections with this peer, begin more requests in a second than limits.client_rate, or `rate`
+        /// of the [[peer]], allows
+        RequestRate "request_rate" (status 503 "too many requests in this second")
+            check: "request events of that remote: methods and rate",
+            remedy: "find out what sends so much, or raise the rate",
         /// this connection, its source, its peer or this shard has as many answered INVITEs that still wait for an ACK or for
         /// further answers as limits.answered_per_client, answered_per_source, answered_per_peer or answered allow
         TooManyAnswered "too_many_answered" (status 503 "too many calls lately")

@@ -13,8 +13,8 @@ fn request(method: &str, number: usize) -> String {
 }
 
 #[tokio::test]
-pub(crate) async fn a_client_above_its_rate_is_read_more_slowly_and_loses_nothing() {
-    const COUNT: usize = 120;
+pub(crate) async fn a_client_at_twice_its_rate_is_read_more_slowly_and_loses_nothing() {
+    const COUNT: usize = 240;
     let world = World::with(|t| {
         t.section("[limits]")
             .raw("client_rate", "100")

@@ -55,7 +55,13 @@ pub static LIMITS_THAT_BITE: &[(&str, &[Reason])] = &[
         "connects_per_source",
         &[ConnectionReason::TooManyConnects.reason()],
     ),
-    ("client_rate", &[ConnectionReason::TooManyMessages.reason()]),
+    (
+        "client_rate",
+        &[
+            ConnectionReason::TooManyMessages.reason(),
+            MessageReason::RequestRate.reason(),
+        ],
+    ),
     (
         "invites_per_client",
         &[MessageReason::TooManyInvites.reason()],

@@ -39,6 +39,7 @@ mod partner_ways;
 mod paths;
 mod pools;
 mod processes;
+mod rates;
 mod registrations;
 mod responses;
 mod seeds;

@@ -139,9 +139,9 @@ limits! {
         "Connections that one source, an IPv4 address or an IPv6 /64, may begin in a second; more are closed.";
     // Nobody honest meets it: a gateway that carries 2,000 calls and 6,000 texts a second over one connection sends 12,000.
     client_rate: count 50_000, (1, 100_000_000), reload,
-        "Messages a second from one client connection; when it has sent more, nothing is read from it for the rest of the time.";
+        "Requests a second that one client connection may begin; more are answered 503 with Retry-After, and what belongs to dialogs passes. When it has sent twice as many messages of any kind, nothing is read from it for the rest of the time.";
     client_burst: count 50_000, (1, 100_000_000), reload,
-        "Messages that one client connection may send at once, as part of that rate.";
+        "Requests that one client connection may begin at once, as part of that rate.";
     // Not a bound on what a remote can do, but it belongs with the numbers that are tuned.
     gather: count 32, (0, 100_000), reload,
         "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly.";

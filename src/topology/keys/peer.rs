@@ -131,10 +131,11 @@ keys! {
         connections: u8 = default(1), ValueType::Integer(1, MOST_CONNECTIONS), reload,
             "Connections that each shard makes to it under load. The requests of a dialog share one.";
         invites: usize = default(Peer::INVITES), ValueType::Integer(1, 10_000_000), reload,
-            "INVITEs without a final answer at a time from each connection with it; re-INVITEs may take an eighth more. More are \
-             answered 503.";
+            "INVITEs without a final answer at a time from all connections with it, in each shard; re-INVITEs may take an eighth \
+             more. More are answered 503.";
         rate: usize = default(1_000_000), ValueType::Integer(1, 100_000_000), reload,
-            "Messages a second from each connection with it; when it has sent more, nothing is read from that connection for the \
-             rest of the second.";
+            "Requests a second that all connections with it may begin, in each shard; more are answered 503 with Retry-After, and \
+             what belongs to dialogs passes. When one connection has sent twice as many messages of any kind, nothing is read from \
+             it for the rest of the second.";
     }
 }

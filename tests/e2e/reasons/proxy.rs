@@ -118,6 +118,18 @@ pub(super) async fn a_client_has_a_budget_and_a_drained_pool_takes_nothing() {
     world.refused("too_many_answered").await;
     world
         .reload_with(|t| {
+            t.section("[limits]")
+                .raw("client_rate", "1")
+                .raw("client_burst", "1");
+        })
+        .await;
+    let carl = world.client("carl").await;
+    for text in ["1", "2"] {
+        carl.message(BOB, text).send().await.unwrap();
+    }
+    world.refused("request_rate").await;
+    world
+        .reload_with(|t| {
             let members = ["fe01.contoso.test", "fe02.contoso.test"];
             t.section("[[pool]]").list("drain", &members);
         })

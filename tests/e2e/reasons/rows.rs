@@ -193,7 +193,7 @@ runs![
     crate::policy::a_forged_route_token_is_refused,
     crate::policy::a_partner_reaches_home_domains_only,
     crate::policy::a_stray_ack_is_neither_relayed_nor_answered,
-    crate::rates::a_client_above_its_rate_is_read_more_slowly_and_loses_nothing,
+    crate::rates::a_client_at_twice_its_rate_is_read_more_slowly_and_loses_nothing,
     crate::rates::a_client_whose_messages_lead_nowhere_is_closed_after_a_thousand,
     crate::rates::a_password_is_guessed_a_few_times_a_minute_and_no_more,
     crate::rates::a_source_that_connects_without_end_is_refused_for_the_rest_of_the_second,
