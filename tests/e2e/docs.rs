@@ -4,7 +4,7 @@ use sipward::topology;
 use sipward_lab::End;
 use sipward_lab::pki::{LeafSpec, now};
 use sipward_lab::site::{EDGE, Site};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -246,6 +246,63 @@ const ELSEWHERE: &[&str] = &[
     "run", "upgrade", "drain", "demo", "init", "trace", "ladder", "top",
 ];
 
+/// What a command prints of itself.
+fn help(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));
+    let output = command.args(arguments).arg("--help").output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+/// Commands with further words behind them.
+const WITH_ACTIONS: &[&str] = &["deny", "crls"];
+
+#[test]
+fn every_command_and_option_that_a_sentence_of_the_docs_names_is_one() {
+    let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
+    let mut known: BTreeMap<Vec<String>, String> = BTreeMap::new();
+    let mut named = 0;
+    for page in pages() {
+        let text = read(&page);
+        let outside: String = text.split("```").step_by(2).collect();
+        for code in outside.split('`').skip(1).step_by(2) {
+            let mut words = code.split_whitespace();
+            if words.next() != Some("sipward") {
+                continue;
+            }
+            let Some(command) = words.next().filter(is_word) else {
+                continue;
+            };
+            let mut asked = vec![command.to_owned()];
+            let action = words.next().filter(is_word);
+            asked.extend(
+                action
+                    .filter(|_| WITH_ACTIONS.contains(&command))
+                    .map(str::to_owned),
+            );
+            let said = known.entry(asked.clone()).or_insert_with(|| {
+                let words: Vec<&str> = asked.iter().map(String::as_str).collect();
+                let (status, said) = help(&words);
+                assert_eq!(status, Some(0), "{}: {code}", page.display());
+                said
+            });
+            let is_part = |c: char| c.is_ascii_lowercase() || c == '-';
+            for option in code
+                .split(|c| !is_part(c))
+                .filter(|it| it.starts_with("--"))
+            {
+                assert!(
+                    said.contains(option),
+                    "{}: {code}: no {option}",
+                    page.display()
+                );
+            }
+            named += 1;
+        }
+    }
+    assert!(named > 100, "only {named} found");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_in_the_docs_runs() {
     let world = World::new().await;
@@ -268,6 +325,10 @@ async fn every_command_in_the_docs_runs() {
                 let at = format!("{}:{line}: {arguments:?}", page.display());
                 let command = arguments.first().expect(&at).clone();
                 if ELSEWHERE.contains(&command.as_str()) {
+                    // Read as it stands, and then not carried out.
+                    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                    let (code, said) = help(&words);
+                    assert_eq!(code, Some(0), "{at}: {said}");
                     continue;
                 }
                 let named = match arguments.get(1) {

@@ -1,5 +1,5 @@
 //! The unit of config/ under a real systemd that is booted for it: hardened as it is shipped, started, upgraded, reloaded,
-//! restarted and stopped.
+//! restarted and stopped, with its events in a real journal.
 //!
 //! systemd is process 1 of namespaces of its own, over a copy of this machine's files that ends with them. Where that cannot be
 //! had (no root, no systemd, a kernel that refuses a namespace) the test says so and ends; with `SIPWARD_INTEROP=require` it
@@ -65,6 +65,9 @@ count() { pgrep -u sipward -x sipward | wc -l; }
 until_is() { for i in $(seq 200); do [ "$($1 $2)" = "$3" ] && return; sleep 0.1; done; }
 connects() { (exec 5<>/dev/tcp/127.0.0.1/5061) 2>/dev/null; }
 say booted yes
+# Before the daemon, whose standard error is connected to it when it is started.
+systemctl start systemd-journald.socket systemd-journald-dev-log.socket systemd-journald.service
+say journald "$(systemctl is-active systemd-journald.service)"
 systemctl start sipward.socket
 systemctl start sipward.service
 say started "$(show ActiveState)"
@@ -98,6 +101,17 @@ say restarted "$(show ActiveState)"
 touch /tmp/share/enough
 wait $connecting
 say refused "$(cat /tmp/share/refused 2>/dev/null | wc -l)"
+# What docs/logging.md says of the journal.
+entries() { journalctl -q -o cat -u sipward "$@" | wc -l; }
+journalctl --sync
+say by_event "$(entries SIPWARD_EVENT=ready)"
+id=$(sipward explain ready | sed -n 's/^ *message_id *//p')
+say by_message_id "$(entries MESSAGE_ID=$id)"
+say by_field "$(entries SIPWARD_EVENT=listening SIPWARD_LISTENER=edge SIPWARD_ACCEPT=both)"
+say by_other_field "$(entries SIPWARD_EVENT=listening SIPWARD_LISTENER=nowhere)"
+say infos_among_warnings "$(journalctl -q -o cat -u sipward -p warning | grep -c '"level":"info"')"
+say some_are_none "$(journalctl -q -o cat -u sipward | grep -c '"level":"info"' | sed 's/^[1-9].*/yes/')"
+journalctl -q -u sipward -o json SIPWARD_EVENT=ready | head -1 > /tmp/share/entry
 # Ended the hard way: systemd starts it anew.
 kill -KILL $(show MainPID)
 until_is show NRestarts 1
@@ -176,6 +190,7 @@ fn the_hardened_unit_is_upgraded_restarted_and_stopped_by_a_real_systemd() {
     let trace = fs::read_to_string(directory.join("trace")).unwrap_or_default();
     let pid = said("still_main");
     for (name, wanted) in [
+        ("journald", "active"),
         ("started", "active"),
         ("upgraded", "0"),
         ("is_main", "yes"),
@@ -188,12 +203,33 @@ fn the_hardened_unit_is_upgraded_restarted_and_stopped_by_a_real_systemd() {
         ("upgraded_again", "0"),
         ("restarted", "active"),
         ("refused", "0"),
+        // One start, two upgrades and one restart.
+        ("by_event", "4"),
+        ("by_message_id", "4"),
+        ("by_field", "4"),
+        ("by_other_field", "0"),
+        ("infos_among_warnings", "0"),
+        ("some_are_none", "yes"),
         ("after_kill", "active/1"),
         ("stopped", "inactive/success/0"),
         ("done", "yes"),
     ] {
         assert_eq!(said(name), wanted, "{name}\n{trace}");
     }
+    // The line and the fields of one event are one entry, of the daemon's own unit.
+    let entry = fs::read_to_string(directory.join("entry")).unwrap();
+    let entry: serde_json::Value = serde_json::from_str(&entry).unwrap();
+    let message = entry["MESSAGE"].as_str().unwrap();
+    let message: serde_json::Value = serde_json::from_str(message).unwrap();
+    assert_eq!(
+        (&message["event"], &message["generation"]),
+        (&"ready".into(), &1.into())
+    );
+    assert_eq!(
+        (&entry["PRIORITY"], &entry["SIPWARD_GENERATION"]),
+        (&"6".into(), &"1".into())
+    );
+    assert_eq!(entry["_TRANSPORT"], "journal");
 }
 
 /// No such namespaces here.
