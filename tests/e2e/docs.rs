@@ -246,6 +246,43 @@ const ELSEWHERE: &[&str] = &[
     "run", "upgrade", "drain", "demo", "init", "trace", "ladder", "top",
 ];
 
+/// The files with this ending below a folder.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// A daemon at the default place of its control socket would be in the way of the machine's own, and take its commands.
+#[test]
+fn whoever_starts_a_daemon_in_a_test_or_bench_names_its_runtime_directory() {
+    let mut files = Vec::new();
+    for folder in ["tests", "benches"] {
+        sources(&repository().join(folder), &mut files);
+    }
+    let (mut starts, word) = (0, "run");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let is_start = [format!(".arg(\"{word}\")"), format!("([\"{word}\", ")];
+        // `Service::spawn` of tests/service names one for its callers.
+        let has_place = ["RUNTIME_DIRECTORY", "Service::spawn("];
+        if is_start.iter().any(|it| text.contains(it)) {
+            assert!(
+                has_place.iter().any(|it| text.contains(it)),
+                "{}",
+                file.display()
+            );
+            starts += 1;
+        }
+    }
+    assert!(starts > 5, "only {starts} found");
+}
+
 /// What a command prints of itself.
 fn help(arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));

@@ -244,6 +244,40 @@ async fn a_server_of_openssl_is_accepted_after_the_paste() {
     assert_eq!(attempt["we_showed"]["identity"], "edge", "{report}");
 }
 
+/// A second server of a partner whose domain the first one serves alone so far.
+#[tokio::test]
+async fn who_would_share_a_partners_calls_is_said_in_the_sections_and_by_plan() {
+    let lab = Lab::new();
+    let topology = lab.site.topology(
+        &[("fe01.contoso.test", ([127, 0, 0, 1], 9).into())],
+        Some(([127, 0, 0, 1], 9).into()),
+    );
+    let file = lab
+        .site
+        .write("topology.toml", &topology.to_toml())
+        .unwrap();
+    let old = lab.site.write("old.toml", &topology.to_toml()).unwrap();
+    let second = "second.fabrikam.test";
+    let identity = lab.site.fabrikam.server(second).unwrap();
+    let server = lab
+        .server("second", second, "sip:c@fabrikam.test", &identity)
+        .await;
+    let address = server.address().to_string();
+    let config = file.to_str().unwrap();
+    let words = ["probe", second, "--config", config, "--address", &address];
+    let (code, page, error) = run(&words).await;
+    assert_eq!(code, Some(1), "{page}{error}");
+    assert!(page.contains("# Append"), "{page}{error}");
+    let sections = paste(&page, &file);
+    let says = "# edge.fabrikam.test has fabrikam.test as well";
+    assert!(sections.contains(says), "{sections}");
+    let (code, plan, error) = run(&["plan", old.to_str().unwrap(), config]).await;
+    assert_eq!(code, Some(0), "{plan}{error}");
+    let says =
+        "joins      peer second.fabrikam.test to edge.fabrikam.test for domain fabrikam.test";
+    assert!(plan.contains(says), "{plan}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_proposed_says_why() {
     let lab = Lab::new();

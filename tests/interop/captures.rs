@@ -1,4 +1,4 @@
-//! tshark reads the capture that `sipward trace` has written, as SIP and without a key.
+//! tshark and sngrep read the capture that `sipward trace` has written, as SIP and without a key.
 use crate::harness::{
     CONTOSO, Certificates, DOMAIN, Edge, HOME, Home, Mark, Openssl, Process, Program, Setup, Stage,
     finish, free_port,
@@ -14,8 +14,14 @@ fn tshark(capture: &Path, more: &[&str]) -> String {
 }
 
 #[test]
-fn tshark_dissects_a_traced_request_on_both_its_hops() {
-    let Some(_stage) = Stage::enter(&[Program::Kamailio, Program::Openssl, Program::Tshark]) else {
+fn tshark_and_sngrep_dissect_a_traced_request_on_both_its_hops() {
+    let needs = [
+        Program::Kamailio,
+        Program::Openssl,
+        Program::Sngrep,
+        Program::Tshark,
+    ];
+    let Some(_stage) = Stage::enter(&needs) else {
         return;
     };
     let certificates = Certificates::new();
@@ -90,4 +96,11 @@ fn tshark_dissects_a_traced_request_on_both_its_hops() {
         all.contains("connection "),
         "the comment of a packet: {all}"
     );
+    // What sngrep has taken for SIP it writes again.
+    let again = directory.path().join("again.pcap");
+    let mut sngrep = Command::new(Program::executable("sngrep").unwrap());
+    sngrep.args(["-N", "-q", "-I"]).arg(&capture);
+    finish(sngrep.arg("-O").arg(&again));
+    let said = tshark(&again, &fields);
+    assert_eq!(said.matches("interop-capture").count(), 4, "{said}");
 }

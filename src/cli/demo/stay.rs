@@ -20,11 +20,20 @@ impl DemoSetup {
         ended: impl Future<Output = ()>,
         out: &mut impl Write,
     ) -> Result<(), ScenarioFailure> {
-        // Before anything is printed: who copies a command from it finds the socket.
-        let attended = AttendedDaemon::begin(Arc::clone(&self.daemon))?;
-        let socket = attended.socket().to_owned();
         self.write_revoked()?;
         self.print_how_to_connect(out)?;
+        // Before its place is printed: who copies a command from it finds the socket.
+        let attended = match AttendedDaemon::begin(Arc::clone(&self.daemon)) {
+            Ok(attended) => attended,
+            // The path of the temporary directory may be too long for a socket.
+            Err(why) => {
+                writeln!(out, "\nIt takes no commands: {why}\n\nCtrl-C ends it.")?;
+                out.flush()?;
+                ended.await;
+                return Ok(());
+            }
+        };
+        let socket = attended.socket().to_owned();
         self.print_commands(&socket, out)?;
         // A signal or `sipward drain` ends everything.
         if !attended.serve().await {

@@ -14,6 +14,16 @@ pub(in crate::cli) struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Who serves this domain in the file: a new entry with it would share the domain's calls with them.
+    pub(in crate::cli) fn servers_of(&self, domain: &str) -> Vec<&str> {
+        let pools = self.topology.pools().iter();
+        let of_domain = pools.filter(|pool| pool.domains.iter().any(|it| it.as_str() == domain));
+        let members = of_domain.flat_map(|pool| &pool.peers);
+        members
+            .map(|(peer, _)| self.topology.peer(*peer).name.as_str())
+            .collect()
+    }
+
     /// Whether the name lies in a home domain: then it is a home server that is missing, and no partner.
     pub(in crate::cli) fn is_home(&self) -> bool {
         let name = self.fqdn.as_str();

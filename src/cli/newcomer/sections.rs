@@ -171,6 +171,15 @@ fn peer(
             "kind = \"federated\"\ndomains = [{}]    # what it may say in From, and what is routed to it: ask",
             quoted(domain)
         );
+        // Pasted for its trust alone it would be sent calls as well.
+        let others = asked.servers_of(domain);
+        if !others.is_empty() {
+            let _ = writeln!(
+                text,
+                "# {} has {domain} as well: both get a share of its calls, unless a [[pool]] says who",
+                others.join(", ")
+            );
+        }
     }
     let _ = writeln!(text, "trust = [{}]", quoted(set));
     // Without it DNS finds the server, as it did for this look.
