@@ -123,12 +123,6 @@ fn page(effects: &PlanEffects, file: &Path, out: &mut dyn Write) -> io::Result<(
     // Peers by name: one that is removed may have no connection now and still be missed.
     list("removes", "peer ", &effects.removed_peers, "");
     list("adds", "peer ", &effects.added_peers, "");
-    // `probe` reaches it from here, with the handshake that the daemon would make.
-    let probe = format!(
-        ": no certificate of it was seen that this file accepts; sipward probe PEER --config {} shows what it presents and until when",
-        file.display()
-    );
-    list("untried", "peer ", &effects.untried, &probe);
     // Rights that the new file takes away although no connection shows it yet.
     list("narrows", "", &effects.narrowed, "");
     // A domain without a target refuses every call to it.
@@ -138,12 +132,21 @@ fn page(effects: &PlanEffects, file: &Path, out: &mut dyn Write) -> io::Result<(
     for Moved { domain, from, to } in &effects.moved_domains {
         lines.push(("moves", format!("domain {domain} from pool {from} to {to}")));
     }
+    // `probe` reaches it from here, with the handshake that the daemon would make.
+    for peer in &effects.untried {
+        let file = file.display();
+        let what = format!(
+            "peer {peer}: no certificate of it was seen that this file accepts; sipward probe {peer} --config {file} shows what it presents and until when"
+        );
+        lines.push(("untried", what));
+    }
     // A section that was pasted for its trust alone makes its peer a target as well.
     for joined in &effects.joined {
         let (peer, domain, pool) = (&joined.peer, &joined.domain, &joined.pool);
         let (strategy, beside) = (&joined.strategy, joined.beside.join(", "));
-        let what =
-            format!("peer {peer} to {beside} for domain {domain}, in pool {pool} ({strategy})");
+        let what = format!(
+            "peer {peer}: serves domain {domain} beside {beside}, in pool {pool} ({strategy})"
+        );
         lines.push(("joins", what));
     }
     // Neither good nor bad: these changes simply do not happen at a reload.

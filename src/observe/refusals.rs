@@ -14,11 +14,15 @@ const KEPT: usize = 200;
 #[derive(Clone, Debug, Default)]
 pub struct RefusalRing(VecDeque<(SystemTime, Event)>);
 
-/// Whether an event is the refusal of something that came in.
+/// Whether an event is the refusal of something that came in, or of this node by a remote: a phone that does not take the
+/// certificate is looked for in the same place.
 pub(super) fn is_refusal(kind: EventKind) -> bool {
     matches!(
         kind,
-        EventKind::HandshakeRefused | EventKind::RequestRefused | EventKind::BindingRefused
+        EventKind::HandshakeRefused
+            | EventKind::HandshakeRefusedByPeer
+            | EventKind::RequestRefused
+            | EventKind::BindingRefused
     )
 }
 

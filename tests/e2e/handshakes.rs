@@ -148,6 +148,14 @@ async fn a_client_that_does_not_trust_our_ca_is_told_with_the_chain_that_it_saw(
         assert_eq!(event["reason"], "alert_unknown_ca");
         assert_eq!(event["identity"], "edge");
         assert_eq!(event["sni"], EDGE);
+        // An operator finds it where everything is that was refused.
+        let (_, refusals) = edge.command(&["refusals"]).await;
+        let latest = &refusals["latest"][0];
+        assert_eq!(
+            (&latest["reason"], &latest["event"]),
+            (&event["reason"], &event["event"])
+        );
+        assert_eq!(refusals["counts"][0]["reason"], event["reason"]);
         let log = edge.stop().await;
         assert_eq!(tally(&log, "inbound").values().sum::<u64>(), 1);
     }

@@ -273,8 +273,7 @@ async fn who_would_share_a_partners_calls_is_said_in_the_sections_and_by_plan() 
     assert!(sections.contains(says), "{sections}");
     let (code, plan, error) = run(&["plan", old.to_str().unwrap(), config]).await;
     assert_eq!(code, Some(0), "{plan}{error}");
-    let says =
-        "joins      peer second.fabrikam.test to edge.fabrikam.test for domain fabrikam.test";
+    let says = "joins      peer second.fabrikam.test: serves domain fabrikam.test beside edge.fabrikam.test";
     assert!(plan.contains(says), "{plan}");
 }
 

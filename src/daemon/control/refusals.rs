@@ -2,7 +2,7 @@
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
 use super::status::{EventCount, event_counts};
-use crate::observe::RefusalRing;
+use crate::observe::{EventKind, RefusalRing};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -47,7 +47,8 @@ impl ControlContext {
         let rings: Option<Vec<RefusalRing>> = rings.into_iter().collect();
         let rings = rings.ok_or_else(no_answer)?;
         let mut counts = event_counts(log);
-        counts.retain(|count| count.event.ends_with("_refused"));
+        let by_peer = EventKind::HandshakeRefusedByPeer.row().name;
+        counts.retain(|count| count.event.ends_with("_refused") || count.event == by_peer);
         // What is refused most stands on top.
         counts.sort_by_key(|count| Reverse(count.count));
         Ok(LatestRefusals {
