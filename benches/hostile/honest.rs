@@ -114,10 +114,15 @@ pub(crate) async fn ask_home(tls: &mut Tls, client: usize, number: usize) -> Out
     );
     tls.write_all(text.as_bytes()).await?;
     tls.flush().await?;
-    let mut answer = Vec::new();
-    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
-        if tls.read_buf(&mut answer).await? == 0 {
-            return Err("closed".into());
+    let mut answer: Vec<u8> = Vec::new();
+    loop {
+        let head = answer.windows(4).position(|end| end == b"\r\n\r\n");
+        match head {
+            // RFC 4320 §4.1: so it is answered first if the home server takes seconds, as it may on a busy machine.
+            Some(end) if answer.starts_with(b"SIP/2.0 100") => drop(answer.drain(..end + 4)),
+            Some(_) => break,
+            None if tls.read_buf(&mut answer).await? == 0 => return Err("closed".into()),
+            None => {}
         }
     }
     match answer.starts_with(b"SIP/2.0 200") {
