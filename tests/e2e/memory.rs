@@ -6,7 +6,7 @@ use sipward::daemon::control::{Reply, Request};
 use sipward_lab::site::EDGE;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -226,4 +226,73 @@ pub(crate) async fn at_the_bound_of_all_nothing_new_begins_and_the_fullest_sourc
         full.into_iter()
             .all(|e| e["remote"].to_string().contains("127.0.3."))
     );
+}
+
+#[tokio::test]
+pub(crate) async fn invites_that_are_refused_and_not_acknowledged_cost_a_record_each_and_end_with_their_client()
+ {
+    const COUNT: usize = 40;
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+    })
+    .await;
+    let mut tls = shake_from(&world, FLOOD).await;
+    for number in 0..COUNT {
+        let invite = request("INVITE", "bob@contoso.test", number, 50_000);
+        tls.write_all(invite.as_bytes()).await.unwrap();
+    }
+    tls.flush().await.unwrap();
+    for _ in 0..COUNT {
+        let got = world.fe01.expect("INVITE").await.unwrap();
+        world.fe01.reply(&got, 407).await.unwrap();
+        world.fe01.expect("ACK").await.unwrap();
+    }
+    // Two megabytes of bodies are none of what is kept.
+    assert_eq!(used(&world, "transactions").await, 0);
+    assert_eq!(used(&world, "answered").await, 192 * COUNT as u64);
+    assert_eq!(used(&world, "answered_per_client").await, 192 * COUNT as u64);
+    assert!(used(&world, "memory_per_client").await < 100_000);
+    // It would be 32 seconds (Timer H) for somebody who is there.
+    drop(tls);
+    falls_below(&world, "answered", 1).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+pub(crate) async fn many_who_mean_well_keep_their_connections_when_all_memory_is_taken() {
+    const HONEST: usize = 30;
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        t.section("[limits]").raw("memory", "\"4MiB\"");
+    })
+    .await;
+    let (alice, _) = world.registered("alice").await;
+    let mut honest = Vec::new();
+    for number in 0..HONEST {
+        honest.push(shake_from(&world, &format!("127.0.4.{}", number + 1)).await);
+    }
+    // More than there is room for beside them, of one source.
+    let flood = half_sent(&world, FLOOD, 30).await;
+    world
+        .logged("connection_closed", |e| e["reason"] == "memory_full")
+        .await;
+    falls_below(&world, "memory", 4 << 20).await;
+    // Each is answered over the connection that it has.
+    for tls in &mut honest {
+        tls.write_all(b"\r\n\r\n").await.unwrap();
+        tls.flush().await.unwrap();
+        let mut pong = [0; 2];
+        let read = tokio::time::timeout(SOON, tls.read_exact(&mut pong)).await;
+        read.unwrap().unwrap();
+        assert_eq!(&pong, b"\r\n");
+    }
+    drop(flood);
+    falls_below(&world, "memory", 2 << 20).await;
+    message_passes(&alice, &world.fe01).await;
+    drop(honest);
+    let log = world.stop().await;
+    let closed = log.named("connection_closed");
+    let full = closed.iter().filter(|e| e["reason"] == "memory_full");
+    let of = |e: &serde_json::Value| e["remote"].as_str().unwrap().starts_with(FLOOD);
+    assert!(full.into_iter().all(of));
 }
