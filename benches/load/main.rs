@@ -12,7 +12,8 @@
 //! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh);
 //!   with `--against FILE` it fails when a figure is higher than the file allows, with `--keep DIR` the
 //!   profiles stay there for `callgrind_annotate`,
-//! * `reload` shows for how long a reload holds up a shard at most, beside `--partners` and `--idle` clients,
+//! * `reload` shows for how long a reload holds up a shard at most, and how late the control socket answers, beside `--partners`, of
+//!   which `--live` are connected, and `--idle` clients,
 //! * `smoke` is a short `run` and `memory` against sipward that fails on the first error: it keeps this program alive in tests.
 //!
 //! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
@@ -68,6 +69,8 @@ pub(crate) struct Options {
     pub(crate) keep: Option<String>,
     /// Partners in the topology besides the home server.
     pub(crate) partners: usize,
+    /// Those of them that are connected.
+    pub(crate) live: usize,
     /// The only phase that runs; all do without it.
     pub(crate) only: Option<Phase>,
 }
@@ -181,6 +184,7 @@ impl Options {
             against: None,
             keep: None,
             partners: 0,
+            live: 0,
             only: None,
         };
         let mut command = None;
@@ -207,6 +211,7 @@ impl Options {
                 "binary" => options.binary = value,
                 "against" => options.against = Some(value),
                 "partners" => options.partners = value.parse()?,
+                "live" => options.live = value.parse()?,
                 "keep" => options.keep = Some(value),
                 "only" => options.only = Some(Phase::named(&value)?),
                 _ => return Err(format!("unknown option --{name}").into()),

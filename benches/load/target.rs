@@ -81,11 +81,7 @@ impl Target {
         // The discard port: nothing is ever sent there.
         for number in 0..options.partners {
             topology
-                .peer(
-                    &format!("sip.partner{number}.test"),
-                    "federated",
-                    "fabrikam-ca",
-                )
+                .peer(&partner(number), "federated", "fabrikam-ca")
                 .list("domains", &[&format!("partner{number}.test")]);
         }
         if options.shards > 0 {
@@ -339,6 +335,11 @@ impl Drop for Target {
                 .status();
         }
     }
+}
+
+/// A partner of the topology.
+pub(crate) fn partner(number: usize) -> String {
+    format!("sip.partner{number}.test")
 }
 
 fn stat(pid: u32) -> Option<Vec<u64>> {

@@ -250,7 +250,10 @@ pub(crate) async fn invites_that_are_refused_and_not_acknowledged_cost_a_record_
     // Two megabytes of bodies are none of what is kept.
     assert_eq!(used(&world, "transactions").await, 0);
     assert_eq!(used(&world, "answered").await, 192 * COUNT as u64);
-    assert_eq!(used(&world, "answered_per_client").await, 192 * COUNT as u64);
+    assert_eq!(
+        used(&world, "answered_per_client").await,
+        192 * COUNT as u64
+    );
     assert!(used(&world, "memory_per_client").await < 100_000);
     // It would be 32 seconds (Timer H) for somebody who is there.
     drop(tls);
