@@ -6,6 +6,8 @@ use super::{Options, Outcome};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+/// After so long without a message a stranger makes room for others, and a little more.
+const IDLE: Duration = Duration::from_secs(6);
 /// How long a stranger waits for a place, and who means well.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -22,6 +24,8 @@ pub(crate) async fn run(options: &Options) -> Outcome<usize> {
         let came = ends::come_in(ends.client(), source, daemon.address, PATIENCE).await;
         strangers.extend(came.map(|(tls, _)| tls));
     }
+    // Who has just come is nobody's stranger yet.
+    tokio::time::sleep(IDLE).await;
     let (mut partners, mut clients) = (Vec::new(), Vec::new());
     for number in 0..options.honest {
         let own = IpAddr::from([127, 0, 7, number as u8 + 1]);
@@ -38,8 +42,8 @@ pub(crate) async fn run(options: &Options) -> Outcome<usize> {
         clients.extend(client.map(|(_, time)| time));
     }
     let lowered = daemon.events()?.into_iter().any(|event| {
-        let name = event.get("event").and_then(|name| name.as_str());
-        name == Some("overloaded")
+        let reason = event.get("reason").and_then(|reason| reason.as_str());
+        reason == Some("descriptors_short")
     });
     let wanted = options.honest;
     println!(
