@@ -96,6 +96,9 @@ impl Reader {
                     // More waits in the socket. What was written so far is flushed behind the tasks that run meanwhile.
                     tokio::task::yield_now().await;
                     turn = self.read();
+                    // Not only before it waits: of a queue that fills up the core must hear before the next turn of
+                    // a connection that has more to say than anybody reads.
+                    self.shard.settle();
                     continue;
                 }
                 Turn::Wait => {}

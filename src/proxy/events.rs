@@ -119,6 +119,7 @@ impl Core {
             LinkEvent::Clear { link } => {
                 if let Some(found) = self.env.links.get_mut(link) {
                     found.full = false;
+                    found.crowded = 0;
                     if let Leg::Peer(key) = found.leg {
                         self.flush(key, now, out);
                     }

@@ -26,6 +26,8 @@ pub(crate) struct LinkState {
     pub(crate) requests: bool,
     /// Whether its queue is long.
     pub(crate) full: bool,
+    /// Bytes of requests that were sent there all the same since then.
+    pub(crate) crowded: usize,
     /// Whether this node is closing it: nothing is sent there any more, and what comes still counts.
     pub(crate) leaving: bool,
     /// Transactions that came from it and are still open.
@@ -147,6 +149,7 @@ impl LinkState {
             trusted: true,
             requests,
             full: false,
+            crowded: 0,
             leaving: false,
             in_flight: 0,
             answered: AnsweredCount::default(),

@@ -17,6 +17,7 @@ use super::listing::{ListedPeer, Listing, UnderName};
 use crate::observe::DecisionId;
 use crate::reason::ConnectionReason;
 use crate::sip::Uri;
+use crate::topology::Limits;
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -400,7 +401,7 @@ impl Links {
         };
         let serves_open = in_dialog || peer.down_until.is_some();
         let mut open = None;
-        let mut full = false;
+        let mut full = None;
         // Links are few, and usually one: rotated, the first that will do is taken.
         let first = (spread % peer.links.len().max(1) as u64) as usize;
         let (before, from) = peer.links.split_at_checked(first).unwrap_or_default();
@@ -415,15 +416,29 @@ impl Links {
                 Some(link) if link.trusted && link.requests && !link.full => {
                     return LinkChoice::Link(*id);
                 }
-                Some(link) if link.trusted && link.requests => full = true,
+                Some(link) if link.trusted && link.requests => full = full.or(Some(*id)),
                 Some(_) | None => {}
             }
         }
-        match open {
-            Some(id) => LinkChoice::Link(id),
-            None if full => LinkChoice::Full,
-            None => LinkChoice::None,
+        match (open, full) {
+            (Some(id), _) => LinkChoice::Link(id),
+            (None, Some(id)) => LinkChoice::Full(id),
+            (None, None) => LinkChoice::None,
         }
+    }
+
+    /// Whether so many bytes more may wait for the socket of a link whose queue is long: half as much again as makes it
+    /// long, for those who have not made it so.
+    pub(crate) fn crowd(&mut self, id: LinkId, bytes: usize, limits: &Limits) -> bool {
+        let Some(link) = self.links.get_mut(&id) else {
+            return false;
+        };
+        let crowded = link.crowded.saturating_add(bytes);
+        let has_room = crowded <= limits.send_queue / 2;
+        if has_room {
+            link.crowded = crowded;
+        }
+        has_room
     }
 
     /// Whether nothing runs on the link: no transaction from it waits for its answer, and none was
@@ -606,8 +621,8 @@ impl Links {
 pub(crate) enum LinkChoice {
     /// This one.
     Link(LinkId),
-    /// There are some, but their queues are long.
-    Full,
+    /// There are some, but their queues are long. This is the first of them.
+    Full(LinkId),
     /// There is none.
     None,
 }

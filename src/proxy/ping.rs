@@ -252,7 +252,7 @@ impl Pings {
             // Sends nothing where this shard only keeps the connection.
             LinkChoice::Link(link) => self.send(at, link, env, out),
             // It does not read: the timeout shows that.
-            LinkChoice::Full => {}
+            LinkChoice::Full(_) => {}
             LinkChoice::None => match env.links.active_mut(key) {
                 Some(peer) if peer.is_down(now) && asks => {
                     self.failed(at, HealthReason::ConnectFailed, now, out);

@@ -116,7 +116,7 @@ fn reachable(
     request: &InboundRequest<'_, '_>,
     targets: &TargetSet,
     plan: &ForwardPlan,
-    env: &Environment,
+    env: &mut Environment,
 ) -> Result<(Leg, Option<LinkId>), MessageReason> {
     let in_dialog = plan.in_dialog;
     let now = request.inbound.now;
@@ -141,7 +141,16 @@ fn reachable(
         };
         failed = match env.links.for_requests(key, spread, in_dialog) {
             LinkChoice::Link(link) => return Ok((target, Some(link))),
-            LinkChoice::Full => MessageReason::PeerCongested,
+            // An ACK is asked for again by nobody but who has answered, for half a minute.
+            LinkChoice::Full(link)
+                if in_dialog && {
+                    let bytes = request.inbound.message.bytes().len();
+                    env.links.crowd(link, bytes, &env.limits)
+                } =>
+            {
+                return Ok((target, Some(link)));
+            }
+            LinkChoice::Full(_) => MessageReason::PeerCongested,
             LinkChoice::None => match env.links.active(key) {
                 Some(peer) if peer.is_down(now) => MessageReason::PeerUnreachable,
                 Some(_) | None if !waits => MessageReason::PeerUnreachable,

@@ -24,6 +24,9 @@ use crate::reason::MessageReason;
 use crate::sip::{Message, Via};
 use std::time::Instant;
 
+/// A connection for which no more is kept than this fills no queue: a few calls of a phone.
+const LIGHT: usize = 64 * 1024;
+
 impl ResponseContext {
     /// Tries the next targets, with the stored request read anew (failover).
     pub(crate) fn retry(
@@ -186,7 +189,7 @@ impl ResponseContext {
                     match env.links.for_requests(key, 0, true) {
                         LinkChoice::Link(link) => return Some(Some(link)),
                         // Another connection would fill up as well: the peer as such is next.
-                        LinkChoice::Full => {}
+                        LinkChoice::Full(_) => {}
                         LinkChoice::None => {
                             // Not the last: a name in its pause is passed over.
                             let waits = await_link(key, (branch, bytes), false, now, env, out);
@@ -229,7 +232,10 @@ impl ResponseContext {
                 }
                 Ok(Some(link))
             }
-            LinkChoice::Full => Err(MessageReason::PeerCongested),
+            LinkChoice::Full(link) if self.may_crowd(link, message.bytes().len(), env) => {
+                Ok(Some(link))
+            }
+            LinkChoice::Full(_) => Err(MessageReason::PeerCongested),
             // A process that hands over connects to nobody any more.
             LinkChoice::None if env.has_successor() => Ok(Some(LinkId::none(env.shard))),
             LinkChoice::None => {
@@ -249,6 +255,17 @@ impl ResponseContext {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether it may go where the queue is long: what belongs to a dialog, since that runs there, and when no other target is
+    /// left what comes from a connection for which little is kept. Of a server that reads slowly those are refused first who
+    /// send it most.
+    fn may_crowd(&self, link: LinkId, bytes: usize, env: &mut Environment) -> bool {
+        let is_last = self.tried >= self.targets.len();
+        let sender = env.links.get(self.upstream.link);
+        let account = sender.and_then(|link| link.account.as_ref());
+        let is_light = is_last && account.is_some_and(|account| account.bytes() <= LIGHT);
+        (self.plan.in_dialog || is_light) && env.links.crowd(link, bytes, &env.limits)
     }
 
     /// The connection that leads to a client now; `None`: it is looked for, or waited for. A token's

@@ -299,3 +299,48 @@ pub(crate) async fn many_who_mean_well_keep_their_connections_when_all_memory_is
     let of = |e: &serde_json::Value| e["remote"].as_str().unwrap().starts_with(FLOOD);
     assert!(full.into_iter().all(of));
 }
+
+#[tokio::test]
+pub(crate) async fn large_requests_of_one_client_do_not_end_the_connection_to_the_server() {
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        // Shorter than what one client sends before anybody else has a turn.
+        t.section("[limits]").raw("send_queue", "\"256KiB\"");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    message_passes(&alice, &world.fe01).await;
+    let mut floods = Vec::new();
+    for flood in 0..4 {
+        let mut tls = shake_from(&world, FLOOD).await;
+        floods.push(tokio::spawn(async move {
+            for number in 0..40 {
+                let number = 100 * flood + number;
+                let message = request("MESSAGE", "bob@contoso.test", number, 200_000);
+                tls.write_all(message.as_bytes()).await.unwrap();
+            }
+            tls.flush().await.unwrap();
+            tls
+        }));
+    }
+    let mut there = Vec::new();
+    for flood in floods {
+        let sent = tokio::time::timeout(SOON, flood).await.unwrap();
+        there.push(sent.unwrap());
+    }
+    // Whoever has sent little is served all the time.
+    alice
+        .message("sip:bob@contoso.test", "still there")
+        .send()
+        .await
+        .unwrap();
+    let of_alice = world.fe01.expect_where("alice's MESSAGE", |m| {
+        m.method() == Some("MESSAGE") && m.header("from").is_some_and(|f| f.contains("alice"))
+    });
+    of_alice.await.unwrap();
+    drop(there);
+    let log = world.stop().await;
+    let closed = log.named("connection_closed");
+    let full = closed.iter().filter(|e| e["reason"] == "send_queue_full");
+    assert_eq!(full.count(), 0);
+}

@@ -206,6 +206,13 @@ fn a_full_connection_takes_no_new_request() {
     w.ask(client, Request::of("MESSAGE"));
     w.silent(fe01);
     w.expect(fe02, "MESSAGE");
+    // Of those who have filled it.
+    let large = format!("X-Large: {}\n", "x".repeat(30_000));
+    for number in 10..13 {
+        let branch = format!("z9hG4bK{number}");
+        w.ask(client, Request::of("MESSAGE").branch(&branch).more(&large));
+        w.expect(fe02, "MESSAGE");
+    }
     w.link_event(0, LinkEvent::Full { link: fe02 });
     w.send(
         client,
@@ -219,6 +226,51 @@ fn a_full_connection_takes_no_new_request() {
         &Request::of("MESSAGE").branch("z9hG4bK3").to_string(),
     );
     w.expect(fe01, "MESSAGE");
+}
+
+#[test]
+fn where_the_queue_is_long_who_has_not_filled_it_passes_and_so_do_dialogs() {
+    let mut topology = topology();
+    topology.limits.send_queue = 8_192;
+    let mut w = World::with(topology, 1);
+    let (busy, other) = (w.client(), w.client());
+    let (home, last) = (w.peer(FE01), w.peer(FE02));
+    w.ask(busy, Request::invite());
+    let invite = w.expect(home, "INVITE");
+    w.answers(home, &invite, 200);
+    let route = route_of(&w.expect(busy, "SIP/2.0 200"));
+    let large = format!("X-Large: {}\n", "x".repeat(30_000));
+    for number in 0..3 {
+        let branch = format!("z9hG4bKl{number}");
+        w.ask(busy, Request::of("MESSAGE").branch(&branch).more(&large));
+        w.expect(home, "MESSAGE");
+    }
+    for link in [home, last] {
+        w.link_event(0, LinkEvent::Full { link });
+    }
+    w.ask(busy, Request::of("MESSAGE").branch("z9hG4bKmore"));
+    w.expect(busy, "SIP/2.0 503");
+    w.silent(home);
+    w.silent(last);
+    // The same connection ends its call, and somebody else begins one.
+    for (method, cseq) in [("ACK", 1), ("BYE", 2)] {
+        let branch = format!("z9hG4bK{method}");
+        let request = Request::of(method).in_dialog().branch(&branch);
+        w.ask(busy, request.cseq(cseq).more(&route));
+        w.expect(home, method);
+    }
+    w.ask(other, Request::of("MESSAGE").branch("z9hG4bKother"));
+    w.expect(last, "MESSAGE");
+    // Half of the queue is there for them, so that it never comes to the length at which it is closed.
+    let passes = |w: &mut World, number: u32| {
+        let branch = format!("z9hG4bKo{number}");
+        w.ask(other, Request::of("MESSAGE").branch(&branch).cseq(number));
+        w.take(last).is_some()
+    };
+    let passed = (0..40).filter(|number| passes(&mut w, *number)).count();
+    assert!((3..20).contains(&passed), "{passed}");
+    w.link_event(0, LinkEvent::Clear { link: last });
+    assert!(passes(&mut w, 50));
 }
 
 #[test]
