@@ -8,6 +8,8 @@
 #[path = "../fuzz/src/lib.rs"]
 mod bodies;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::path::PathBuf;
 
 /// The torture messages, and what fuzzers found.
@@ -91,6 +93,42 @@ fn files(folder: &str) -> Vec<Vec<u8>> {
         .collect();
     files.sort();
     files
+}
+
+/// What fuzzers have found that reaches what nothing before it had reached: `fuzz/keep` writes it.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let path = format!("fuzz/corpora/{target}.base64");
+    let text = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path));
+    let text = text.unwrap();
+    let inputs = text.lines().map(|line| STANDARD.decode(line).unwrap());
+    inputs.collect()
+}
+
+/// Each target's body over its corpus.
+#[test]
+fn what_fuzzers_have_found_holds_still() {
+    let bodies: [(&str, &dyn Fn(&[u8])); 13] = [
+        ("chain", &bodies::chain),
+        ("control", &bodies::control),
+        ("crl", &bodies::crl),
+        ("dialog", &bodies::dialog),
+        ("framing", &bodies::framing),
+        ("hello", &bodies::hello),
+        ("message", &bodies::message),
+        ("relay", &|input| {
+            bodies::relay(input);
+        }),
+        ("reply", &bodies::reply),
+        ("token", &bodies::token),
+        ("topology", &bodies::topology),
+        ("uri", &bodies::uri),
+        ("written", &bodies::written),
+    ];
+    for (target, body) in bodies {
+        let inputs = corpus(target);
+        assert!(inputs.len() >= 10, "{target} has {}", inputs.len());
+        inputs.iter().for_each(|input| body(input));
+    }
 }
 
 fn over_all(rounds: usize, body: impl Fn(&[u8])) {
@@ -184,5 +222,76 @@ fn a_topology_of_any_text_loads_or_says_where_it_does_not() {
     let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
     for _ in 0..200 {
         bodies::topology(&mutated(&usual, &mut draw));
+    }
+}
+
+/// So many octets that are the same each time.
+fn octets(draw: &mut Draw, length: usize) -> Vec<u8> {
+    (0..length).map(|_| draw.next(256) as u8).collect()
+}
+
+#[test]
+fn calls_and_registrations_in_any_order_get_one_answer_each_and_leave_nothing() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for seed in files("fuzz/seeds/dialog") {
+        bodies::dialog(&seed);
+    }
+    for _ in 0..600 {
+        let length = 3 * (1 + draw.next(40));
+        bodies::dialog(&octets(&mut draw, length));
+    }
+}
+
+#[test]
+fn crls_are_read_as_two_libraries_read_them() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for number in 0..4_u8 {
+        bodies::crl(&[&[1][..], &bodies::usual_crl(number.into())].concat());
+        for _ in 0..2_000 {
+            let place = (draw.next(600) as u16).to_be_bytes();
+            bodies::crl(&[number << 2, place[0], place[1], draw.next(256) as u8]);
+        }
+    }
+    over_all(4, |text| bodies::crl(&[&[2], text].concat()));
+}
+
+#[test]
+fn a_hello_that_the_library_takes_is_not_held_back() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for control in 0..=255 {
+        bodies::hello(&[control | 1]);
+        for _ in 0..4 {
+            let place = (draw.next(1_500) as u16).to_be_bytes();
+            bodies::hello(&[control | 1, place[0], place[1], draw.next(256) as u8]);
+        }
+        let length = draw.next(60);
+        bodies::hello(&[&[0][..], &octets(&mut draw, length)].concat());
+        bodies::hello(&[&[0, 22, 3, 1][..], &octets(&mut draw, length)].concat());
+    }
+}
+
+#[test]
+fn what_is_said_over_the_control_socket_is_read_as_it_was_written() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for seed in files("fuzz/seeds/control") {
+        bodies::control(&seed);
+        for _ in 0..300 {
+            bodies::control(&mutated(&seed, &mut draw));
+        }
+    }
+}
+
+#[test]
+fn what_remotes_have_written_acts_on_no_terminal_and_traces_show_no_secret() {
+    over_all(6, |octets| {
+        for control in 0..4 {
+            bodies::written(&[&[control + 4 * (octets.len() as u8 / 4)], octets].concat());
+        }
+    });
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for seed in files("fuzz/seeds/written") {
+        for _ in 0..300 {
+            bodies::written(&mutated(&seed, &mut draw));
+        }
     }
 }

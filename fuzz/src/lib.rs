@@ -10,12 +10,23 @@
 )]
 
 mod chain;
+mod control;
+mod crl;
+mod dialog;
+mod hello;
 mod relay;
+mod scene;
 mod topology;
+mod written;
 
 pub use chain::chain;
+pub use control::control;
+pub use crl::{crl, usual_crl};
+pub use dialog::dialog;
+pub use hello::hello;
 pub use relay::{relay, token};
 pub use topology::{topology, usual_topology};
+pub use written::written;
 
 use sipward::sip::{
     Address, Edits, FrameLimits, Framer, HeaderName, LineTable, Message, Scan, StartLine, Uri,

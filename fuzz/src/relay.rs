@@ -1,15 +1,13 @@
 //! One message through the core, the answer back, and tokens that nobody sealed: what holds whoever sends it.
-use rustls_pki_types::UnixTime;
+use super::scene::{names, scene};
 use sipward::proxy::{
-    Action, Actions, AdvertisedNames, Core, CoreSetup, HealthBoard, LinkEvent, LinkId, Origin,
-    RemoteIdentity, Tables, TokenKeys,
+    Action, Actions, Core, CoreSetup, HealthBoard, LinkEvent, LinkId, Origin, RemoteIdentity,
+    Tables,
 };
 use sipward::sip::{
     FrameLimits, Framer, HeaderName, LineTable, Message, Method, Scan, StartLine, write_reply,
 };
-use sipward::topology::{self, Direction};
-use sipward::trust::{Generation, PeerId, Presented, decide};
-use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
+use sipward_lab::site::{EDGE, HOME};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -24,40 +22,6 @@ const LIMITS: FrameLimits = FrameLimits {
     body: 65_536,
 };
 
-/// What is made once: a topology with its certificates, and who its servers are.
-struct Stage {
-    generation: Arc<Generation>,
-    home: PeerId,
-    partner: PeerId,
-    keys: Arc<TokenKeys>,
-}
-
-fn stage() -> &'static Stage {
-    static STAGE: OnceLock<Stage> = OnceLock::new();
-    STAGE.get_or_init(|| {
-        let site = Site::new().unwrap();
-        let fe01 = format!("fe01.{HOME}");
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 5061));
-        let mut text = site.topology(&[(&fe01, anywhere)], Some(anywhere));
-        text.find("[[peer]]", "fqdn", PARTNER_EDGE)
-            .unwrap()
-            .raw("hide_topology", "true");
-        let file = site.write("topology.toml", &text.to_toml()).unwrap();
-        let topology = topology::load(&file, UnixTime::now()).unwrap();
-        let generation = Generation::build(1, topology, UnixTime::now()).unwrap();
-        let id = |issued: sipward_lab::pki::Issued| {
-            let presented = Presented::inbound(&issued.chain);
-            decide(&presented, Direction::Inbound, &generation, UnixTime::now()).unwrap()
-        };
-        Stage {
-            home: id(site.enterprise.server(&fe01).unwrap()),
-            partner: id(site.fabrikam.server(PARTNER_EDGE).unwrap()),
-            generation: Arc::new(generation),
-            keys: Arc::new(TokenKeys::new(&[], [7; 32])),
-        }
-    })
-}
-
 /// A core with a client, a home server and a partner.
 struct World {
     core: Core,
@@ -71,7 +35,7 @@ impl World {
         reason = "the core's clock needs a starting point"
     )]
     fn new() -> Self {
-        let stage = stage();
+        let stage = scene();
         let now = Instant::now();
         let setup = CoreSetup {
             unix: 0,
@@ -79,11 +43,7 @@ impl World {
             shards: 1,
             run: 1,
             seed: [3; 32],
-            names: AdvertisedNames {
-                peers: EDGE.to_owned(),
-                clients: EDGE.to_owned(),
-                addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
-            },
+            names: names(),
             now,
             tally: Arc::default(),
         };
@@ -247,7 +207,7 @@ fn request(method: &str, uri: &str, tag: &str, route: &[u8]) -> Vec<u8> {
 }
 
 /// The token of a dialog that the client began towards the home server.
-fn genuine() -> &'static [u8] {
+pub(super) fn genuine() -> &'static [u8] {
     static TOKEN: OnceLock<Vec<u8>> = OnceLock::new();
     TOKEN.get_or_init(|| {
         let mut world = World::new();

@@ -7,12 +7,15 @@
 
 /// What is looked at: a ClientHello with keys for every group that is in use, a ticket and a long list of names has a third
 /// of it.
-pub(super) const MOST: usize = 16 * 1024;
+pub const MOST: usize = 16 * 1024;
+
+/// The longest fragment of a record that a TLS library reads (RFC 5246 §6.2.3); RFC 8446 §5.2 allows less.
+const LONGEST_FRAGMENT: usize = (1 << 14) + 2048;
 
 /// What the first bytes of a connection hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Hello {
-    /// The beginning of one.
+pub enum Hello {
+    /// The beginning of one, or of something that the TLS library would wait for as well.
     Partial,
     /// A whole one, or something that is none: either way the TLS library says at once what it is.
     Whole,
@@ -21,7 +24,10 @@ pub(super) enum Hello {
 }
 
 /// Looks at the first bytes, of which at most [`MOST`] are needed.
-pub(super) fn look(bytes: &[u8]) -> Hello {
+///
+/// Nothing is called whole because it can become no hello: the library waits for the end of a record or of a message
+/// before it says so, and a slot would wait with it.
+pub fn look(bytes: &[u8]) -> Hello {
     match records(bytes) {
         Hello::Partial if bytes.len() >= MOST => Hello::TooLong,
         seen @ (Hello::Partial | Hello::Whole | Hello::TooLong) => seen,
@@ -30,33 +36,32 @@ pub(super) fn look(bytes: &[u8]) -> Hello {
 
 /// Adds up the records.
 fn records(bytes: &[u8]) -> Hello {
-    // The type of a handshake's record; the version after it says nothing (RFC 8446 §5.1).
+    // The type of a record, and of one with a part of a handshake message; the version after it says little (RFC 8446 §5.1).
     const RECORD: usize = 5;
     let mut rest = bytes;
-    let mut message = HelloMessage::default();
+    let mut message = HandshakeMessage::default();
     loop {
         let Some((head, fragments)) = rest.split_at_checked(RECORD) else {
-            return match rest.first() {
-                Some(22) | None => Hello::Partial,
-                Some(_) => Hello::Whole,
-            };
+            return Hello::Partial;
         };
         let &[kind, major, _, high, low] = head else {
             return Hello::Whole;
         };
         let length = usize::from(u16::from_be_bytes([high, low]));
-        // What is no record of a handshake fails at once; an empty one would go on for ever.
-        if kind != 22 || major != 3 || length == 0 {
+        // What is no record fails by its head; an empty one would go on for ever.
+        if !matches!(kind, 20..=24) || major != 3 || length == 0 || length > LONGEST_FRAGMENT {
             return Hello::Whole;
         }
         // Of the last record only a part may be there.
-        let here = fragments.get(..length).unwrap_or(fragments);
-        message.add(here);
+        let whole = fragments.get(..length);
+        if kind != 22 {
+            return whole.map_or(Hello::Partial, |_| Hello::Whole);
+        }
+        message.add(whole.unwrap_or(fragments));
         match message.length() {
-            Some(None) => return Hello::Whole,
-            Some(Some(whole)) if whole > MOST => return Hello::TooLong,
-            Some(Some(whole)) if message.came >= whole => return Hello::Whole,
-            Some(Some(_)) | None => {}
+            Some(length) if length > MOST => return Hello::TooLong,
+            Some(length) if message.came >= length && whole.is_some() => return Hello::Whole,
+            Some(_) | None => {}
         }
         let Some(next) = fragments.get(length..) else {
             return Hello::Partial;
@@ -67,13 +72,13 @@ fn records(bytes: &[u8]) -> Hello {
 
 /// A handshake message that may be spread over several records.
 #[derive(Default)]
-struct HelloMessage {
+struct HandshakeMessage {
     /// Type and length.
     head: [u8; 4],
     came: usize,
 }
 
-impl HelloMessage {
+impl HandshakeMessage {
     fn add(&mut self, bytes: &[u8]) {
         for (place, byte) in self.head.iter_mut().skip(self.came).zip(bytes) {
             *place = *byte;
@@ -81,17 +86,11 @@ impl HelloMessage {
         self.came += bytes.len();
     }
 
-    /// Its length with its head; the inner `None`: it is no ClientHello. The outer: not known yet.
-    fn length(&self) -> Option<Option<usize>> {
-        let [kind, high, middle, low] = self.head;
-        match self.came {
-            0 => None,
-            _ if kind != 1 => Some(None),
-            1..4 => None,
-            _ => Some(Some(
-                4 + (usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low)),
-            )),
-        }
+    /// Its length with its head; `None`: not known yet. Of whichever type it is, the library reads it to its end.
+    fn length(&self) -> Option<usize> {
+        let [_, high, middle, low] = self.head;
+        let body = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        (self.came >= 4).then_some(4 + body)
     }
 }
 
@@ -126,16 +125,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_left_to_the_library_at_once() {
+    fn what_is_none_is_left_to_the_library_as_soon_as_that_says_so() {
         for bytes in [
             &b"OPTIONS sip:x SIP/2.0"[..],
-            b"G",
+            b"GET /",
             &[22, 9, 9, 0, 1],
             &[22, 3, 1, 0, 0],
-            &[22, 3, 1, 0, 1, 2],
+            &[22, 3, 1, 0xff, 0xff],
             &[21, 3, 3, 0, 2, 2, 40],
         ] {
             assert_eq!(look(bytes), Hello::Whole, "{bytes:?}");
+        }
+        // The library would wait for the rest of each, and so would a slot.
+        for bytes in [
+            &b"G"[..],
+            &[22, 3, 1, 0, 1, 2],
+            &[22, 3, 1, 0x40, 0, 2, 0],
+            &[23, 3, 3, 0x40, 0],
+            &[21, 3, 3, 0, 2, 2],
+        ] {
+            assert_eq!(look(bytes), Hello::Partial, "{bytes:?}");
         }
     }
 

@@ -106,6 +106,7 @@ mod unconfirmed;
 
 pub use bind::BoundListeners;
 pub use calls::ListedCall;
+pub use client_hello::{Hello, MOST as LONGEST_HELLO, look as look_at_hello};
 pub use denials::Denial;
 pub use descriptors::{DescriptorRoom, raise_descriptors};
 pub use error::EdgeError;

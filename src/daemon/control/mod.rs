@@ -42,7 +42,7 @@ mod upgrade;
 pub use super::crl_timer::ForgottenCrls;
 pub use super::reload_report::{ReloadReport, ReloadResult, ServedCheck, ServedResult};
 pub use super::upgrade::Upgraded;
-pub use crate::daemon::trace::Shown;
+pub use crate::daemon::trace::{Shown, masked};
 pub use crate::edge::{Denial, ListedBinding, ListedBindings, ListedConnection};
 pub use crate::proxy::NamedParty;
 pub use calls::ListedCalls;

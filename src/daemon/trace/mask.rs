@@ -46,10 +46,13 @@ impl Shown {
 }
 
 /// A message without its secrets. What cannot be read as one is left with its first line: what follows may be anything.
-pub(in crate::daemon) fn masked(bytes: &[u8], shown: Shown) -> Vec<u8> {
+pub fn masked(bytes: &[u8], shown: Shown) -> Vec<u8> {
     let Ok(message) = Message::parse(bytes) else {
         let end = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
-        return bytes.get(..end).unwrap_or_default().to_vec();
+        let line = bytes.get(..end).unwrap_or_default();
+        // A Request-URI with a token is in such a line as well.
+        let places = tokens(line).filter(|_| !shown.tokens);
+        return replaced(line, places.map(|place| (place, MASK.to_vec())).collect());
     };
     let mut cuts: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
     for line in message.lines() {

@@ -6,5 +6,4 @@ mod hep3;
 mod mask;
 
 pub(super) use hep3::HepSender;
-pub use mask::Shown;
-pub(super) use mask::masked;
+pub use mask::{Shown, masked};
