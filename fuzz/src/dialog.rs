@@ -518,6 +518,14 @@ pub fn dialog(data: &[u8]) {
             }
             9 => {
                 if let Some(again) = latest(&world.parties[party].sent, back) {
+                    // What was answered over TLS is no longer known, or tried anew where the answer said more than its
+                    // status.
+                    let key = world.parties[party].link.map(|link| asked(link, &again));
+                    if let Some(key) = key
+                        && world.finals.get(&key).is_some_and(|it| !it.is_empty())
+                    {
+                        world.finals.remove(&key);
+                    }
                     world.send(party, &again, false);
                 }
             }

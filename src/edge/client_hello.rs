@@ -44,12 +44,14 @@ fn records(bytes: &[u8]) -> Hello {
         let Some((head, fragments)) = rest.split_at_checked(RECORD) else {
             return Hello::Partial;
         };
-        let &[kind, major, _, high, low] = head else {
+        let &[kind, major, minor, high, low] = head else {
             return Hello::Whole;
         };
+        // TLS and SSL, and DTLS: of all these the library reads the record before it says that it is of no use.
+        let is_version = matches!((major, minor), (3, _) | (2, 0) | (0xfe, 0xfc..=0xff));
         let length = usize::from(u16::from_be_bytes([high, low]));
         // What is no record fails by its head; an empty one would go on for ever.
-        if !matches!(kind, 20..=24) || major != 3 || length == 0 || length > LONGEST_FRAGMENT {
+        if !matches!(kind, 20..=24) || !is_version || length == 0 || length > LONGEST_FRAGMENT {
             return Hello::Whole;
         }
         // Of the last record only a part may be there.
@@ -143,6 +145,7 @@ mod tests {
             &[22, 3, 1, 0x40, 0, 2, 0],
             &[23, 3, 3, 0x40, 0],
             &[21, 3, 3, 0, 2, 2],
+            &[20, 0xfe, 0xff, 7, 0],
         ] {
             assert_eq!(look(bytes), Hello::Partial, "{bytes:?}");
         }
