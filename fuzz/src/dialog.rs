@@ -446,78 +446,93 @@ fn follow(of: &[u8], method: &str, serial: u32) -> Option<String> {
 }
 
 /// One of the latest of these, 0 being the last.
-fn latest(list: &[Vec<u8>], back: u8) -> Option<Vec<u8>> {
+fn latest(list: &[Vec<u8>], back: u8) -> Option<&[u8]> {
     let at = list.len().checked_sub(1 + usize::from(back))?;
-    list.get(at).cloned()
+    list.get(at).map(Vec::as_slice)
 }
 
-/// Three octets make a step: what is done, by whom, and with what.
-pub fn dialog(data: &[u8]) {
-    let mut world = World::new();
+/// What one step has its party write, if it is a step that writes.
+fn written(world: &World, step: Step, serial: u32) -> Option<String> {
     let users = [
         format!("sip:alice@{HOME}"),
         format!("sip:bob@{HOME}"),
         format!("sip:dan@{HOME}"),
         format!("sip:eve@{PARTNER}"),
     ];
-    let user_of = |party: usize| match party {
+    let own = match step.party {
         0 => &users[0],
         1 => &users[1],
         2 | 3 => &users[2],
         _ => &users[3],
     };
+    let (with, back) = (step.with, step.back);
+    let party = &world.parties[step.party];
+    match step.what {
+        0 | 1 => {
+            let to = &users[usize::from(with >> 4) % users.len()];
+            let mut request = fresh(with & 7, own, to, serial);
+            // As a registrar reaches a client: along the Path that it was shown.
+            if with & 8 != 0
+                && let Some(shown) = party.requests.last()
+                && let Ok(shown) = Message::parse(shown)
+                && let Some(path) = values(&shown, HeaderName::Path).pop()
+            {
+                request = request.replacen("Contact:", &format!("Route: {path}\r\nContact:"), 1);
+            }
+            Some(request)
+        }
+        2..=4 => {
+            let status = [100, 180, 183, 200, 200, 202, 302, 404, 407, 486, 503, 600]
+                [usize::from(with) % 12];
+            answer(latest(&party.requests, back)?, status, serial)
+        }
+        5 => follow(latest(&party.answers, back)?, "ACK", serial),
+        6 | 7 => {
+            let method = ["BYE", "INVITE", "INFO", "UPDATE", "REFER"][usize::from(with) % 5];
+            let of = match with & 0x80 {
+                0 => latest(&party.answers, back),
+                _ => latest(&party.requests, back),
+            };
+            follow(of?, method, serial)
+        }
+        8 => {
+            // The CANCEL of an INVITE, or the ACK of its refusal: of the same branch.
+            let method = if with & 1 == 0 { "CANCEL" } else { "ACK" };
+            let sent = latest(&party.sent, back).filter(|it| it.starts_with(b"INVITE "))?;
+            Some(String::from_utf8_lossy(sent).replace("INVITE", method))
+        }
+        _ => None,
+    }
+}
+
+/// One step of an input.
+#[derive(Clone, Copy)]
+struct Step {
+    what: u8,
+    party: usize,
+    /// How far back lies what is answered, followed or repeated.
+    back: u8,
+    with: u8,
+}
+
+/// Three octets make a step: what is done, by whom, and with what.
+pub fn dialog(data: &[u8]) {
+    let mut world = World::new();
     let mut harm: Option<(u8, u8)> = None;
     for step in data.chunks_exact(3).take(MOST_STEPS) {
         let [what, who, with] = [step[0], step[1], step[2]];
         let party = usize::from(who & 7) % PARTIES;
         let back = who >> 4;
         let serial = world.next();
-        let mut text = None;
-        match what % 14 {
-            0 | 1 => {
-                let to = &users[usize::from(with >> 4) % users.len()];
-                let path = (with & 8 != 0)
-                    .then(|| latest(&world.parties[party].requests, 0))
-                    .flatten();
-                let mut request = fresh(with & 7, user_of(party), to, serial);
-                // As a registrar reaches a client: along the Path that it was shown.
-                if let Some(shown) = path
-                    && let Ok(shown) = Message::parse(&shown)
-                    && let Some(path) = values(&shown, HeaderName::Path).pop()
-                {
-                    request =
-                        request.replacen("Contact:", &format!("Route: {path}\r\nContact:"), 1);
-                }
-                text = Some(request);
-            }
-            2 | 3 | 4 => {
-                let status = [100, 180, 183, 200, 200, 202, 302, 404, 407, 486, 503, 600]
-                    [usize::from(with) % 12];
-                let request = latest(&world.parties[party].requests, back);
-                text = request.and_then(|it| answer(&it, status, serial));
-            }
-            5 => {
-                let of = latest(&world.parties[party].answers, back);
-                text = of.and_then(|it| follow(&it, "ACK", serial));
-            }
-            6 | 7 => {
-                let method = ["BYE", "INVITE", "INFO", "UPDATE", "REFER"][usize::from(with) % 5];
-                let party = &world.parties[party];
-                let of = match with & 0x80 {
-                    0 => latest(&party.answers, back),
-                    _ => latest(&party.requests, back),
-                };
-                text = of.and_then(|it| follow(&it, method, serial));
-            }
-            8 => {
-                // The CANCEL of an INVITE, or the ACK of its refusal: of the same branch.
-                let method = if with & 1 == 0 { "CANCEL" } else { "ACK" };
-                text = latest(&world.parties[party].sent, back)
-                    .filter(|it| it.starts_with(b"INVITE "))
-                    .map(|it| String::from_utf8_lossy(&it).replace("INVITE", method));
-            }
+        let step = Step {
+            what: what % 14,
+            party,
+            back,
+            with,
+        };
+        match step.what {
             9 => {
-                if let Some(again) = latest(&world.parties[party].sent, back) {
+                if let Some(again) = latest(&world.parties[party].sent, back).map(<[u8]>::to_vec) {
                     // What was answered over TLS is no longer known, or tried anew where the answer said more than its
                     // status.
                     let key = world.parties[party].link.map(|link| asked(link, &again));
@@ -536,9 +551,10 @@ pub fn dialog(data: &[u8]) {
                 world.pass(Duration::from_millis(unit * u64::from(with >> 1)));
                 world.fail_connects();
             }
-            _ => harm = Some((who, with)),
+            13 => harm = Some((who, with)),
+            _ => {}
         }
-        let Some(mut octets) = text.map(String::into_bytes) else {
+        let Some(mut octets) = written(&world, step, serial).map(String::into_bytes) else {
             continue;
         };
         let is_sound = harm.is_none();
