@@ -6,6 +6,8 @@ use super::tls::{self, Dialler, Hello};
 use super::traffic::{self, Pace, Scenario};
 use super::{Options, Outcome, home};
 use sipward_lab::site::Site;
+use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 /// Each has a line of figures.
@@ -47,6 +49,16 @@ pub(crate) async fn sustained(options: &Options, scenario: Scenario) -> Outcome<
         lost += seen.lost;
         answered += seen.latencies.len();
     }
+    // A bound of the daemon, or a home server that did not get to read: that is another matter.
+    let log = fs::read_to_string(site.path().join("sipward.log"))?;
+    let events = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let reached = events.filter(|event| event.get("event").is_some_and(|it| it == "bound_reached"));
+    let reasons: BTreeSet<String> = reached
+        .filter_map(|event| Some(event.get("reason")?.as_str()?.to_owned()))
+        .collect();
+    println!("bounds that refused something: {reasons:?}");
     if !target.alive() {
         return Err("it has died under load".into());
     }
