@@ -249,7 +249,8 @@ impl World {
                 Action::Pause { .. }
                 | Action::Keep { .. }
                 | Action::Event(_)
-                | Action::Count(_) => {}
+                | Action::Count(_)
+                | Action::Suppress(_) => {}
             }
         }
         while let Some((shard, message)) = self.tells.pop_front() {

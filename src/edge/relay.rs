@@ -113,6 +113,12 @@ impl Shard {
         // The next input begins with empty actions and their memory.
         actions.clear();
         self.actions.set(actions);
+        self.was_fed.set(true);
+        self.close_finished();
+    }
+
+    /// Sets the timer to the core's next deadline, once for all inputs of a turn.
+    fn arm(&self) {
         // Only an earlier deadline wakes the timer task: most inputs set timers that end long after the armed one.
         let next = self.core.borrow().next_deadline();
         if let Some(next) = next
@@ -121,7 +127,6 @@ impl Shard {
             self.armed.set(Some(next));
             self.rearm.notify();
         }
-        self.close_finished();
     }
 
     /// One action. `written` holds the bytes of all messages that this input sends.
@@ -225,6 +230,7 @@ impl Shard {
             }
             Action::Event(event) => self.record(event),
             Action::Count(event) => self.shared.log.count(event, None),
+            Action::Suppress(event) => self.shared.log.suppress(event),
         }
     }
 
@@ -255,8 +261,11 @@ impl Shard {
 
     // ---- what leaves ----
 
-    /// Has what was written sent once every connection that is readable now was read. Cheap when nothing was written.
+    /// The end of a turn: every task calls it before it waits. Arms the timer for what was fed, and has what was written sent once every connection that is readable now was read. Cheap when nothing was written.
     pub(super) fn flush_soon(&self) {
+        if self.was_fed.take() {
+            self.arm();
+        }
         self.ask_for_relief();
         if self.flush_queue.request() {
             self.flush_all();

@@ -119,6 +119,8 @@ pub(super) struct Shard {
     /// The core's deadline that the timer task sleeps for, and what wakes it when an earlier one comes.
     pub(super) armed: Cell<Option<Instant>>,
     pub(super) rearm: Signal,
+    /// The core has had an input since it was last asked for its deadline.
+    pub(super) was_fed: Cell<bool>,
     /// No new connections: the node drains.
     pub(super) stop: CancellationToken,
     /// A connection, a handshake or a connect has ended.
@@ -197,6 +199,7 @@ impl Shard {
             peer_states: PeerStates::default(),
             armed: Cell::new(armed),
             rearm: Signal::default(),
+            was_fed: Cell::default(),
             stop: CancellationToken::new(),
             ended: Notify::new(),
             drained: Notify::new(),

@@ -99,6 +99,7 @@ impl Shard {
                 ShardMessage::Call(message) => {
                     let now = clock::now();
                     self.feed(None, |core, out| core.on_call(message, now, out));
+                    self.settle();
                 }
                 ShardMessage::Link(event) => {
                     // The other shard's connection has ended, or a message to it came too late.

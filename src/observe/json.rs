@@ -71,6 +71,8 @@ fn object(group: &impl FieldGroup) -> serde_json::Value {
 /// A value with its bound, in quotes where JSON wants them.
 fn json_value(key: &FieldKey, value: Value<'_>, out: &mut Vec<u8>) {
     match value {
+        Value::Text(text) if is_short_and_plain(text.as_bytes()) => quoted(text.as_bytes(), out),
+        Value::Bytes(bytes) if is_short_and_plain(bytes) => quoted(bytes, out),
         Value::Text(text) => json_text(&bounded(text.into(), FIELD_BYTES), out),
         Value::Bytes(bytes) => json_text(&lossy(bytes, FIELD_BYTES), out),
         Value::Address(address) => {
@@ -94,12 +96,22 @@ fn json_value(key: &FieldKey, value: Value<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// Whether a field is written as it is, as nearly all are: one look says so of its bound, its characters and its escapes.
+fn is_short_and_plain(text: &[u8]) -> bool {
+    text.len() <= FIELD_BYTES && is_plain(text)
+}
+
+/// Plain text in quotes.
+fn quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(text);
+    out.push(b'"');
+}
+
 /// A string. Text that is printable ASCII without quote and backslash is copied as it is.
 fn json_text(text: &str, out: &mut Vec<u8>) {
     if is_plain(text.as_bytes()) {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
+        quoted(text.as_bytes(), out);
     } else {
         // Writing to a Vec cannot fail.
         let _ = text.serialize(&mut serde_json::Serializer::with_formatter(out, EscapeAll));

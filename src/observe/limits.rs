@@ -4,10 +4,11 @@
 //! were, so that lines and sums together are exact. Each recorder has such limits of its own, so that none waits for another
 //! one. The writer thread, where all lines meet, has them once more: its bounds are those of the node, and it adds up the sums.
 use super::event::{Event, EventKind};
+use super::request_lines::{CLIENT_REQUESTS, REQUEST_LINES, RequestLines, SOURCE_REQUESTS};
 use super::table::Limited;
 use crate::reason::Reason;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -20,18 +21,6 @@ pub(super) const STRANGER_LINES: u32 = 20;
 /// The same for one peer. A peer is known and has a contract, and its operator wants to see each failure of a bad minute;
 /// but it must not fill the disk either, nor the log's queue, where another peer's lines would then find no place.
 pub(super) const PEER_LINES: u32 = 200;
-/// Relayed requests of one connection of a client that have a line in a window: more than a person or a busy gateway with
-/// a line of its own makes, and fewer than a flood.
-const REQUEST_LINES: u32 = 200;
-/// The same of all connections of one source, an address or an IPv6 /64: a site behind one address, and fewer than what
-/// short connections could bring.
-const SOURCE_REQUESTS: u32 = 1_000;
-/// The same of all clients.
-const CLIENT_REQUESTS: u32 = 20_000;
-/// Connections of clients whose relayed requests are counted apart. The requests of those beyond have no line in this
-/// window. So many new connections in ten seconds are a flood, and a table that grows with it would be one more.
-const MOST_CONNECTIONS: usize = 16_384;
-
 impl Limited {
     /// How many lines there are in a window, as docs/events.md has it.
     pub fn lines(self) -> String {
@@ -84,12 +73,8 @@ pub(super) struct LineLimits {
     kinds: KindCounts,
     /// What concerns a peer. The names are those of the topology, so a remote cannot add any.
     peers: HashMap<Arc<str>, KindCounts>,
-    /// Relayed requests by the connection of a client, which its address and port name.
-    connections: HashMap<SocketAddr, u32>,
-    /// The same by source; no more than there are connections.
-    sources: HashMap<u64, u32>,
-    /// The same of all of them.
-    requests: u32,
+    /// Relayed requests of clients.
+    requests: RequestLines,
     /// Whether a sum is to be written at the end of the window: spares a walk over the maps when nothing was suppressed.
     pub(super) owes_sums: bool,
     /// The sums of windows that are over, for the recorder to write.
@@ -112,7 +97,7 @@ impl LineLimits {
         }
         self.begin_window(now);
         if let Event::RequestRelayed { request } = event {
-            return self.admit_request(request.remote);
+            return self.admit_request(request.connection, request.remote.ip());
         }
         // By reason too: a flood of one must not hide a single one of another, which may be what broke the service.
         let key = (kind, event.reason());
@@ -146,6 +131,12 @@ impl LineLimits {
         self.admit(event, now)
     }
 
+    /// Counts an event that has no line, as who would have made it has found out.
+    pub(super) fn without_line(&mut self, event: EventKind, now: SystemTime) {
+        self.begin_window(now);
+        self.suppress((event, None), None, 1);
+    }
+
     /// Counts what has no line. Always false: it is not admitted.
     fn suppress(&mut self, kind: Kind, peer: Option<&str>, count: u64) -> bool {
         self.counts_of(peer).entry(kind).or_default().suppressed += count;
@@ -166,19 +157,9 @@ impl LineLimits {
     }
 
     /// The same of a relayed request. The connection decides, and one sum says how many had no line.
-    fn admit_request(&mut self, client: SocketAddr) -> bool {
-        if self.connections.len() < MOST_CONNECTIONS || self.connections.contains_key(&client) {
-            let written = self.connections.entry(client).or_default();
-            let of_source = self.sources.entry(source_of(client.ip())).or_default();
-            if *written < REQUEST_LINES
-                && *of_source < SOURCE_REQUESTS
-                && self.requests < CLIENT_REQUESTS
-            {
-                *written += 1;
-                *of_source += 1;
-                self.requests += 1;
-                return true;
-            }
+    fn admit_request(&mut self, connection: u64, address: IpAddr) -> bool {
+        if self.requests.admit(connection, address, self.window) {
+            return true;
         }
         self.suppress((EventKind::RequestRelayed, None), None, 1)
     }
@@ -205,18 +186,8 @@ impl LineLimits {
         }
         // The room for kinds and connections stays: it is bounded, and the next window needs it.
         self.kinds.clear();
-        self.connections.clear();
-        self.sources.clear();
-        self.requests = 0;
+        self.requests.forget();
         self.peers.clear();
-    }
-}
-
-/// Who can take as many addresses as it likes: an IPv4 address, or the first 64 bits of an IPv6 one.
-fn source_of(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
     }
 }
 
@@ -230,7 +201,12 @@ pub(super) fn left_of_window(now: SystemTime) -> Duration {
 /// The number of the window of `now`. A clock that is set before 1970 counts as 1970: the limits hold all the same.
 fn window_of(now: SystemTime) -> u64 {
     let since = now.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs() / WINDOW.as_secs()
+    window_at(since.unwrap_or_default().as_secs())
+}
+
+/// The number of the window at a time, in seconds since 1970.
+pub(crate) fn window_at(unix: u64) -> u64 {
+    unix / WINDOW.as_secs()
 }
 
 /// A sum for each kind of which something had no line: without it lines and counters would disagree.

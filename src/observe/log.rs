@@ -74,6 +74,19 @@ impl ShardLog {
         self.counters.add(event, reason);
     }
 
+    /// Counts an event that has no line because there are too many of its kind, as its maker has found out; a sum says how
+    /// many these were.
+    pub fn suppress(&self, event: EventKind) {
+        self.counters.add(event, None);
+        let mut limits = self.limits.borrow_mut();
+        let owed = limits.owes_sums;
+        limits.without_line(event, now());
+        self.push_sums(&mut limits);
+        if !owed {
+            self.owes_sums.notify_one();
+        }
+    }
+
     /// What was refused lately in this shard, whether it had a line or not.
     pub fn refusals(&self) -> RefusalRing {
         self.refusals.borrow().clone()

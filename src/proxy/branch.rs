@@ -20,6 +20,10 @@ pub struct BranchKey {
 /// `z9hG4bK`, shard (2), slot (8), nonce (16), `.`, loop hash (8), all in lower-case hex.
 const LENGTH: usize = 7 + 2 + 8 + 16 + 1 + 8;
 const COOKIE: &[u8] = b"z9hG4bK";
+/// Where its parts begin.
+const AT_SLOT: usize = 7 + 2;
+const AT_NONCE: usize = AT_SLOT + 8;
+const AT_DOT: usize = AT_NONCE + 16;
 
 /// One branch of this node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,21 +42,16 @@ pub(crate) type BranchText = [u8; LENGTH];
 impl Branch {
     /// As it stands in the Via line.
     pub(crate) fn to_text(self) -> BranchText {
-        let mut text = [b'.'; LENGTH];
-        let mut at = text.iter_mut();
-        let mut put = |bytes: &[u8]| {
-            bytes.iter().for_each(|o| {
-                if let Some(slot) = at.next() {
-                    *slot = *o
-                }
-            })
-        };
-        put(COOKIE);
-        put(&hex::<2>(u64::from(self.shard)));
-        put(&hex::<8>(u64::from(self.key.slot)));
-        put(&hex::<16>(self.key.nonce));
-        put(b".");
-        put(&hex::<8>(u64::from(self.loop_hash)));
+        let mut text = *b"z9hG4bK00ssssssssnnnnnnnnnnnnnnnn.hhhhhhhh";
+        let (front, back) = text.split_at_mut(AT_DOT);
+        let (front, nonce) = front.split_at_mut(AT_NONCE);
+        let (front, slot) = front.split_at_mut(AT_SLOT);
+        let (_, shard) = front.split_at_mut(COOKIE.len());
+        let (_, loop_hash) = back.split_at_mut(1);
+        put_hex(u64::from(self.shard), shard);
+        put_hex(u64::from(self.key.slot), slot);
+        put_hex(self.key.nonce, nonce);
+        put_hex(u64::from(self.loop_hash), loop_hash);
         text
     }
 
@@ -82,26 +81,57 @@ impl Branch {
 /// The low digits of a number.
 pub(crate) fn hex<const N: usize>(value: u64) -> [u8; N] {
     let mut out = [0; N];
-    for (place, digit) in out.iter_mut().rev().enumerate() {
-        let nibble = (value >> (4 * place)) as u8 & 15;
-        *digit = if nibble < 10 {
-            b'0' + nibble
-        } else {
-            b'a' - 10 + nibble
-        };
-    }
+    put_hex(value, &mut out);
     out
 }
 
+/// Puts the low digits of a number there, as many as there is room for.
+#[inline]
+fn put_hex(value: u64, out: &mut [u8]) {
+    let mut rest = value;
+    for digit in out.iter_mut().rev() {
+        let nibble = (rest & 15) as u8;
+        // From behind the nine to `a`.
+        *digit = nibble + b'0' + (b'a' - b'9' - 1) * u8::from(nibble > 9);
+        rest >>= 4;
+    }
+}
+
+/// The number that all of these digits are.
+#[inline]
 fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0u64, |value, digit| {
-        let nibble = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(value << 4 | u64::from(nibble))
-    })
+    // What is no digit is seen once, behind the last: no branch for each of them.
+    let value = |digit: u8| NIBBLES.get(usize::from(digit)).copied();
+    let (mut number, mut seen) = (0, 0);
+    for &digit in digits {
+        let nibble = value(digit).unwrap_or(NO_DIGIT);
+        seen |= nibble;
+        number = number << 4 | u64::from(nibble);
+    }
+    (seen < NO_DIGIT).then_some(number)
+}
+
+/// No digit's value is as large.
+const NO_DIGIT: u8 = 0x80;
+/// The value of each digit.
+static NIBBLES: [u8; 256] = nibbles();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time over a table of 256 entries"
+)]
+const fn nibbles() -> [u8; 256] {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 10 {
+        values[b'0' as usize + digit] = digit as u8;
+        digit += 1;
+    }
+    while digit < 16 {
+        values[b'a' as usize + digit - 10] = digit as u8;
+        digit += 1;
+    }
+    values
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 //! entries of its own, and From tells whose a request is.
 //!
 //! Home servers alone are asked: they are believed in whom they name, and a request whose From names no tenant goes nowhere.
-use super::fast_map::FastMap;
 use crate::reason::MessageReason;
 use crate::sip::Host;
-use crate::topology::{Domain, Topology};
+use crate::topology::{Domain, FastMap, Topology};
 use std::collections::HashMap;
 
 /// Which pool serves a caller, by the position of the first of those that serve the same domains.

@@ -92,6 +92,7 @@ impl Core {
                 calls: CallTable::new(setup.now),
                 log_levels: super::log_levels::LogLevels::default(),
                 refused_invites: RefusedInvites::default(),
+                request_lines: std::cell::RefCell::default(),
                 denied_users: Arc::default(),
                 for_self: VecDeque::new(),
                 now: setup.now,

@@ -3,9 +3,9 @@
 //!
 //! A partner's routes choose among these names, so that it could have ever new ones dialled. An entry
 //! has so many at a time in a shard, and for a further one the least recently used one goes.
-use super::fast_map::FastMap;
 use super::leg::PeerKey;
 use super::link_id::LinkId;
+use crate::topology::FastMap;
 
 /// The most names of an entry that a shard uses at a time.
 pub(crate) const MOST_NAMES: usize = 16;

@@ -31,12 +31,14 @@ use super::tables::Tables;
 use super::token::{BoundClient, TokenBox};
 use super::wheel::Wheel;
 use crate::observe::{
-    CountedRequest, Event, EventKind, Parties, RequestOutcome, RequestTally, TrafficEnd,
+    CountedRequest, Event, EventKind, Parties, RequestLines, RequestOutcome, RequestTally,
+    TrafficEnd, window_at,
 };
 use crate::reason::{ConnectionReason, MessageReason};
 use crate::sip::{Message, Method, StartLine, Via};
 use crate::topology::{Boundary, FieldRules, FieldTrust, Limits, NamedFields};
 use smallvec::SmallVec;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -68,6 +70,8 @@ pub(crate) struct Environment {
     pub(crate) moved: MovedLegs,
     /// Whose requests have other lines for a while.
     pub(crate) log_levels: LogLevels,
+    /// How many lines clients' requests have had.
+    pub(crate) request_lines: RefCell<RequestLines>,
     /// Users whose clients are refused.
     pub(crate) denied_users: Arc<DeniedUsers>,
     pub(crate) former: FormerHolders,
@@ -437,11 +441,21 @@ impl Environment {
             .log_levels
             .of((from.leg, from.link, from.remote), target, &self.links);
         let wanted = wanted.unwrap_or_else(|| self.tables.generation.topology().log().requests);
-        let wants = wanted.wants(method, false);
-        if !wants {
+        if !wanted.wants(method, false) {
             out.list.push(Action::Count(EventKind::RequestRelayed));
+            return false;
         }
-        wants
+        // A peer's requests are the traffic that the log is for. A client's beyond the bound have no line, and nothing is
+        // written down for one.
+        let is_client = from.leg.is_client() && from.sender.is_none();
+        let has_room = !is_client || {
+            let mut lines = self.request_lines.borrow_mut();
+            lines.admit(from.number, from.remote.ip(), window_at(self.unix()))
+        };
+        if !has_room {
+            out.list.push(Action::Suppress(EventKind::RequestRelayed));
+        }
+        has_room
     }
 
     /// A message has led nowhere. A client that sends a thousand of them in a row is closed, and a server

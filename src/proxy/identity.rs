@@ -4,7 +4,7 @@
 use super::log_key::LogKey;
 use super::token::has_token_form;
 use crate::observe::Parties;
-use crate::sip::{Address, HeaderName, Message, StartLine};
+use crate::sip::{Address, HeaderName, Message, StartLine, find};
 use crate::topology::LogIdentities;
 use std::borrow::Cow;
 
@@ -58,20 +58,20 @@ impl<'a> PartyTexts<'a> {
 /// is looked through for, and nothing that could be a secret or as long as its sender likes.
 fn logged(uri: &[u8], how: LogIdentities, key: LogKey) -> Cow<'_, [u8]> {
     // The message was judged by its own parser before; here whatever is written must only come out short and harmless.
-    let Some(colon) = uri.iter().position(|b| *b == b':') else {
+    let Some(colon) = find(b':', uri) else {
         return Cow::Borrowed(b"");
     };
     let (scheme, rest) = uri.split_at_checked(colon + 1).unwrap_or((uri, b""));
     let is_sip = scheme.eq_ignore_ascii_case(b"sip:") || scheme.eq_ignore_ascii_case(b"sips:");
     // A user may hold `;` and `?` unescaped, so that the place, with its `@`, is looked for first.
-    let at = memchr::memchr(b'@', rest).filter(|_| is_sip);
+    let at = find(b'@', rest).filter(|_| is_sip);
     let (with_password, place) = match at.and_then(|at| rest.split_at_checked(at)) {
         Some((user, place)) => (user, until_params(place)),
         None if is_sip => (&b""[..], until_params(rest)),
         // A number, or the name of a service.
         None => (until_params(rest), &b""[..]),
     };
-    let password = memchr::memchr(b':', with_password).filter(|_| at.is_some());
+    let password = find(b':', with_password).filter(|_| at.is_some());
     let user = with_password.get(..password.unwrap_or(with_password.len()));
     let user = user.unwrap_or_default();
     // Whatever the settings are, nobody is named by what this node has made.
@@ -101,7 +101,9 @@ fn logged(uri: &[u8], how: LogIdentities, key: LogKey) -> Cow<'_, [u8]> {
 
 /// What stands before the parameters and headers of a URI.
 fn until_params(text: &[u8]) -> &[u8] {
-    let end = memchr::memchr2(b';', b'?', text).unwrap_or(text.len());
+    let params = find(b';', text).unwrap_or(text.len());
+    let text = text.get(..params).unwrap_or_default();
+    let end = find(b'?', text).unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
 }
 

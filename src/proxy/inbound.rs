@@ -21,6 +21,7 @@ use super::token_fields::TokenFault;
 use crate::reason::{MessageReason, Rule};
 use crate::sip::{Address, CSeq, HeaderName, Host, Message, Method, Uri, Via, plain_user};
 use smallvec::SmallVec;
+use std::hash::Hasher as _;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -257,20 +258,13 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
     /// RFC's fields who sent it, so that nobody cancels another's request. A branch without the
     /// cookie (RFC 2543) is replaced by the fields that identified a transaction then.
     fn transaction_key(&self, side: u64, env: &Environment) -> u128 {
-        // Gathered first: the hash takes one long text at less cost than many short ones. Bytes that are there in every
-        // request come before the others.
-        let mut text = Vec::with_capacity(256);
-        text.extend_from_slice(&side.to_be_bytes());
-        text.push(u8::from(self.via.host.ip().is_some()));
-        text.extend_from_slice(&self.via.port.unwrap_or(0).to_be_bytes());
-        {
-            // Each field with its length before it, so that no two requests write the same bytes.
-            let mut field = |bytes: &[u8]| {
-                text.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-                text.extend_from_slice(bytes);
-            };
+        env.secrets.wide_hash(|text| {
+            // Bytes that are there in every request come before the others.
+            text.write_u64(side);
+            text.write_u8(u8::from(self.via.host.ip().is_some()));
+            text.write_u16(self.via.port.unwrap_or(0));
             match self.method {
-                Method::Invite | Method::Ack | Method::Cancel => field(b"INVITE"),
+                Method::Invite | Method::Ack | Method::Cancel => text.field(b"INVITE"),
                 Method::Bye
                 | Method::Options
                 | Method::Register
@@ -282,27 +276,28 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
                 | Method::Refer
                 | Method::Message
                 | Method::Update
-                | Method::Other(_) => field(self.method.as_bytes()),
+                | Method::Other(_) => text.field(self.method.as_bytes()),
             }
             // Names in lower case and addresses in one form, as RFC 3261 §17.2.3 compares sent-by.
             let mut buffer = [0; 253];
-            match (self.via.host.lower(&mut buffer), self.via.host.ip()) {
-                (Some(name), _) => field(name.as_bytes()),
-                (None, Some(IpAddr::V4(address))) => field(&address.octets()),
-                (None, Some(IpAddr::V6(address))) => field(&address.octets()),
-                (None, None) => field(self.via.sent_by),
+            match self.via.host.ip() {
+                Some(IpAddr::V4(address)) => text.field(&address.octets()),
+                Some(IpAddr::V6(address)) => text.field(&address.octets()),
+                None => match self.via.host.lower(&mut buffer) {
+                    Some(name) => text.field(name.as_bytes()),
+                    None => text.field(self.via.sent_by),
+                },
             }
             if self.via.has_cookie() {
-                field(self.via.branch.unwrap_or_default());
+                text.field(self.via.branch.unwrap_or_default());
             } else {
-                field(self.request_uri);
-                field(self.from.tag().unwrap_or_default());
-                field(self.call_id);
-                field(&self.cseq.number.to_be_bytes());
-                field(self.via.params);
+                text.field(self.request_uri);
+                text.field(self.from.tag().unwrap_or_default());
+                text.field(self.call_id);
+                text.field(&self.cseq.number.to_be_bytes());
+                text.field(self.via.params);
             }
-        }
-        env.secrets.wide_hash(&text)
+        })
     }
 }
 

@@ -255,6 +255,8 @@ pub enum Action {
     Event(Event),
     /// Count this event, of which the settings want no line.
     Count(EventKind),
+    /// Count this event, which has no line because there are too many of its kind.
+    Suppress(EventKind),
 }
 
 /// The actions of one input, and the bytes that they send; the shell clears it after carrying them

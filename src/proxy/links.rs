@@ -7,7 +7,6 @@
 use super::account::{ANSWERED_COST, Account};
 use super::binding::{BindingId, Owner};
 use super::covered::{CoveredNames, MOST_NAMES};
-use super::fast_map::FastMap;
 use super::health::{Fitness, PeerHealth};
 use super::interface::{Action, Actions, RemoteIdentity};
 use super::leg::{Certainty, Leg, PeerKey};
@@ -17,7 +16,7 @@ use super::listing::{ListedPeer, Listing, UnderName};
 use crate::observe::DecisionId;
 use crate::reason::ConnectionReason;
 use crate::sip::Uri;
-use crate::topology::Limits;
+use crate::topology::{FastMap, Limits};
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use std::sync::Arc;

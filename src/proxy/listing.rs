@@ -3,7 +3,6 @@
 //! Entries of the topology file become what a message needs: the peer's key, its kind, what passes
 //! to and from it, and the health that all shards share. Policy, boundary and routing look a peer
 //! up here and nowhere else.
-use super::fast_map::FastMap;
 use super::health::{HealthBoard, PeerHealth};
 use super::interface::{Actions, AdvertisedNames, RemoteIdentity};
 use super::leg::PeerKey;
@@ -11,7 +10,8 @@ use crate::observe::Event;
 use crate::reason::HealthReason;
 use crate::sip::{HeaderName, HeaderSet, Message};
 use crate::topology::{
-    DnsName, DomainList, FieldRules, FieldTrust, Health, NamedFields, PeerKind, PeerRef, Topology,
+    DnsName, DomainList, FastMap, FieldRules, FieldTrust, Health, NamedFields, PeerKind, PeerRef,
+    Topology,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};

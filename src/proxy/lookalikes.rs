@@ -4,10 +4,9 @@
 //! What is found here is for routing only, never for rights. The certificate, which is proven, names each of the
 //! candidates, and all of them grant the same: who lies about which of them it is gains nothing. An address or a host
 //! that several of them have tells nothing, and the sender stays who it was taken for.
-use super::fast_map::FastMap;
 use super::leg::PeerKey;
 use crate::sip::{Address, HeaderName, Host, Message};
-use crate::topology::{DialAddress, Peer, PeerKind, PeerTerms, Topology};
+use crate::topology::{DialAddress, FastMap, Peer, PeerKind, PeerTerms, Topology};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::net::IpAddr;

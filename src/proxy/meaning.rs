@@ -6,10 +6,9 @@
 //! domain that a pool serves. All of them stand in one entry of one table, so that a request asks
 //! once for each host that it names.
 use super::callers;
-use super::fast_map::FastMap;
 use super::leg::PeerKey;
 use crate::sip::Host;
-use crate::topology::{DnsName, Domain, DomainList, PeerKind, Topology, above};
+use crate::topology::{DnsName, Domain, DomainList, FastMap, PeerKind, Topology, above};
 use std::collections::HashSet;
 
 /// What one name or address stands for.
@@ -40,7 +39,7 @@ struct Below {
 #[derive(Default)]
 pub(crate) struct Meanings {
     /// In one table, so that a host is looked up once.
-    whole: FastMap<Box<str>, Meaning>,
+    whole: FastMap<Box<[u8]>, Meaning>,
     below: FastMap<Box<str>, Below>,
     /// The domains of each federated peer.
     asserts: FastMap<PeerKey, DomainList>,
@@ -105,7 +104,7 @@ impl Meanings {
     }
 
     fn at(&mut self, text: &str) -> &mut Meaning {
-        self.whole.entry(text.into()).or_default()
+        self.whole.entry(text.as_bytes().into()).or_default()
     }
 
     /// What this node goes by until a restart, whatever a reload says: routes that are on their way have it. A server that
@@ -119,7 +118,12 @@ impl Meanings {
     /// each request.
     pub(crate) fn of(&self, host: &Host<'_>) -> Meaning {
         let mut buffer = [0; 253];
-        let found = Domain::of_host(host, &mut buffer).and_then(|key| self.whole.get(key));
+        // A name is looked up as it is, whatever its bytes: what is no text is in no topology.
+        let key = match host {
+            Host::Name(_) => host.lower_bytes(&mut buffer),
+            Host::V4(_) | Host::V6(_) => Domain::of_host(host, &mut buffer).map(str::as_bytes),
+        };
+        let found = key.and_then(|key| self.whole.get(key));
         found.copied().unwrap_or_default()
     }
 
@@ -129,12 +133,13 @@ impl Meanings {
         let Some(key) = Domain::of_host(host, &mut buffer) else {
             return false;
         };
-        self.whole.contains_key(key) || above(key).any(|name| self.below.contains_key(name))
+        self.whole.contains_key(key.as_bytes())
+            || above(key).any(|name| self.below.contains_key(name))
     }
 
     /// The pool that serves a domain as it is written in the topology.
     pub(crate) fn pool_of(&self, domain: &Domain) -> Option<usize> {
-        self.whole.get(domain.as_str())?.pool
+        self.whole.get(domain.as_str().as_bytes())?.pool
     }
 
     /// The pool that serves the host, of several with the same domains the first: the one that names it, else the one of the nearest `*.` above
@@ -143,7 +148,7 @@ impl Meanings {
     pub(crate) fn pool(&self, host: &Host<'_>) -> Option<usize> {
         let mut buffer = [0; 253];
         let key = Domain::of_host(host, &mut buffer)?;
-        let whole = self.whole.get(key).copied().unwrap_or_default();
+        let whole = self.whole.get(key.as_bytes()).copied().unwrap_or_default();
         if whole.pool.is_some() || whole.own || whole.home || self.below.is_empty() {
             return whole.pool;
         }
@@ -164,7 +169,7 @@ impl Meanings {
         if own.has(key) || self.below.is_empty() {
             return own.has(key);
         }
-        let whole = self.whole.get(key).copied().unwrap_or_default();
+        let whole = self.whole.get(key.as_bytes()).copied().unwrap_or_default();
         let others = whole.peer.is_some_and(|bearer| {
             let domains = self.asserts.get(&bearer);
             domains.is_none_or(|domains| !domains.covers(key))

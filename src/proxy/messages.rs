@@ -270,11 +270,7 @@ impl Core {
             // The ACK for the 2xx, from a sender that uses the INVITE's branch again: to the core.
             Some(KnownRequest::Answered(..)) => {}
             None => {
-                let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
-                if request.to.tag() == Some(&reply::tag_text(tag)[..])
-                    || self.env.refused_invites.has(tag)
-                {
-                    // For a refusal that was made without keeping anything.
+                if self.was_refused(request) {
                     return;
                 }
             }
@@ -290,6 +286,19 @@ impl Core {
                 self.env.note_stray(from, inbound.now, out);
             }
         }
+    }
+
+    /// Whether an ACK is for a refusal that was made without keeping anything.
+    fn was_refused(&self, request: &InboundRequest<'_, '_>) -> bool {
+        let to_tag = request.to.tag().unwrap_or_default();
+        let refused = &self.env.refused_invites;
+        // The ACK of nearly every 2xx has another form of tag, and nothing need be hashed.
+        if refused.is_empty() && to_tag.len() != size_of_val(&reply::tag_text(0)) {
+            return false;
+        }
+        // That of a refused re-INVITE has the tag of its dialog, and is known by what was kept of it.
+        let tag = reply::stateless_tag(&request.inbound, request.via.branch, &self.env);
+        to_tag == reply::tag_text(tag) || refused.has(tag)
     }
 
     /// A CANCEL (RFC 3261 §9.2, §16.10): another shard may have read the INVITE, on another

@@ -25,10 +25,10 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `leg`, `link_id`, `branch`, `host_hash`, `token`, `token_fields`, `token_keys` | what a request comes from and goes to, and what names it on the wire |
+//! | `leg`, `link_id`, `branch`, `host_hash`, `token`, `token_fields`, `token_keys`, `token_mac` | what a request comes from and goes to, and what names it on the wire |
 //! | `interface` | what goes into a core and comes out of it |
 //! | `health`, `listing`, `meaning`, `routing`, `tables` | peers, names and domains of one generation, for all shards |
-//! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `fast_map`, `environment` | what a shard has besides its requests |
+//! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `environment` | what a shard has besides its requests |
 //! | `same_party`, `lookalikes` | who sends, and which entries of the topology are one party |
 //! | `inbound`, `admission`, `denied_users`, `policy`, `dialog`, `pool_order`, `privacy`, `asserted`, `plan` | RFC 3261 §16.3 to §16.6: whether and how a request passes |
 //! | `hiding`, `outgoing` | what is written to a leg |
@@ -68,7 +68,6 @@ mod departure;
 mod dialog;
 mod environment;
 mod events;
-mod fast_map;
 mod fullest;
 mod health;
 mod hiding;
@@ -122,6 +121,7 @@ mod timeouts;
 mod token;
 mod token_fields;
 mod token_keys;
+mod token_mac;
 mod transaction;
 mod wheel;
 

@@ -14,7 +14,6 @@
 //! send a whole site's calls to it.
 use super::branch::{Branch, BranchKey};
 use super::environment::Environment;
-use super::fast_map::FastMap;
 use super::health::PeerHealth;
 use super::inbound::InboundMessage;
 use super::interface::Actions;
@@ -27,7 +26,7 @@ use super::same_party;
 use crate::observe::Event;
 use crate::reason::{HealthReason, MessageReason};
 use crate::sip::OptionsRequest;
-use crate::topology::{Health, PeerKind};
+use crate::topology::{FastMap, Health, PeerKind};
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::sync::Arc;

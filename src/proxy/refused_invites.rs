@@ -25,6 +25,11 @@ impl RefusedInvites {
         }
     }
 
+    /// Whether none was ever refused.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// Whether an ACK belongs to one of them.
     pub(crate) fn has(&self, hash: u64) -> bool {
         self.places.get(place_of(hash)) == Some(&hash)

@@ -4,7 +4,6 @@
 //! Only the topology is asked. Nothing that a message contains adds to these tables, so that a
 //! request can lead nowhere that the operator has not listed.
 use super::callers::Callers;
-use super::fast_map::FastMap;
 use super::hiding::Inside;
 use super::host_hash::host_hash;
 use super::interface::AdvertisedNames;
@@ -15,7 +14,7 @@ use super::meaning::Meanings;
 use super::pool_order::RoutedPool;
 use crate::reason::MessageReason;
 use crate::sip::{Host, Uri};
-use crate::topology::{DialAddress, Domain, DomainList, DomainSet, PeerKind, Topology};
+use crate::topology::{DialAddress, Domain, DomainList, DomainSet, FastMap, PeerKind, Topology};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};

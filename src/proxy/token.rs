@@ -17,8 +17,8 @@ use super::binding::{BindingId, BindingName};
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use super::token_fields::{Fields, Raw, TokenFault, dead, push_connected, push_leg};
-use super::token_keys::{MAC, Mac, TokenKey, TokenKeys};
-
+use super::token_keys::{TokenKey, TokenKeys};
+use super::token_mac::{MAC, Mac};
 use crate::sip::plain_user;
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Resolution. The shortest timer (100 Trying, 200 ms) tolerates it, the others are seconds.
 const TICK: Duration = Duration::from_millis(25);
+const TICKS_PER_SECOND: u64 = 40;
 /// Slots in the wheel: 8192 × 25 ms = 204.8 s, more than Timer C, so that nothing goes round twice.
 const SLOTS: u64 = 8192;
 const WORDS: usize = (SLOTS / 64) as usize;
@@ -80,8 +81,12 @@ impl Wheel {
             self.nodes.resize(index + 1, WheelNode::IDLE);
         }
         let since = at.saturating_duration_since(self.epoch);
-        // Rounded up: an entry never fires before its time.
-        let tick = u64::try_from(since.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX);
+        // Rounded up: an entry never fires before its time. A second is a whole number of ticks.
+        let ticks = u64::from(since.subsec_nanos().div_ceil(TICK.subsec_nanos()));
+        let tick = since
+            .as_secs()
+            .saturating_mul(TICKS_PER_SECOND)
+            .saturating_add(ticks);
         let tick = tick.clamp(self.current, self.current + SLOTS - 1);
         let position = (tick % SLOTS) as usize;
         let head = self.heads[position];

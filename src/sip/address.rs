@@ -8,7 +8,7 @@ use super::{Malformed, Rule, Uri, uri};
 #[derive(Clone, Copy, Debug)]
 pub struct Address<'a> {
     /// The URI as written, without `<>`. It is parsed only when somebody asks ([`Self::parse_uri`]): most addresses of a
-    /// message are relayed without a look into them.
+    /// message are relayed without a look into them. Nothing but what URIs are written with stands in it.
     pub uri: &'a [u8],
     /// The header parameters as written, from the first `;` on (may be empty).
     pub params: &'a [u8],
@@ -89,7 +89,7 @@ impl<'a> Address<'a> {
             if param.name.eq_ignore_ascii_case(b"tag") {
                 // `;tag` and `;tag=` are no tags: some phones write them before a dialog exists.
                 let value = param.value.filter(|value| !value.is_empty());
-                has_bad_tag |= tag.is_some() || value.is_some_and(|value| !params::is_value(value));
+                has_bad_tag |= tag.is_some() || value.is_some() && param.counting_value().is_none();
                 tag = tag.or(Some(value));
             }
         }
@@ -106,7 +106,7 @@ impl<'a> Address<'a> {
     /// # Errors
     /// As [`Uri::parse`]; the offset is relative to the URI.
     pub fn parse_uri(&self) -> Result<Uri<'a>, Malformed> {
-        Uri::parse(self.uri)
+        Uri::parse_written(self.uri)
     }
 
     /// A header parameter, the name in any case: `None` absent, `Some(None)` without a value.

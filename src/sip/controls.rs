@@ -4,11 +4,6 @@
 //! the compiler makes wide compares of one small function, which marks the control bytes of a block, and the marks become the
 //! bits of one word.
 
-/// An byte in each place of a word.
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-/// The highest bit of each byte of a word.
-const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-
 /// Bytes that are marked at a step.
 const BLOCK: usize = 64;
 
@@ -34,14 +29,6 @@ fn bits(marked: &[u8; BLOCK]) -> u64 {
     })
 }
 
-/// Which byte of the word (by its order in memory) is the first of that value.
-pub(super) fn place_of(b: u8, word: u64) -> Option<usize> {
-    let others = word ^ (u64::from(b) * ONES);
-    // The lowest bit is right; those above it may be the borrow's.
-    let found = others.wrapping_sub(ONES) & !others & HIGH;
-    (found != 0).then(|| found.trailing_zeros() as usize / 8)
-}
-
 /// The places of all control bytes of a text.
 #[derive(Clone, Debug)]
 pub(super) struct Controls<'a> {
@@ -61,6 +48,13 @@ impl<'a> Controls<'a> {
             end: 0,
             bits: 0,
         }
+    }
+
+    /// Passes by the byte behind the one that was returned last, which is a control byte too; if that stands in the next
+    /// block, it is returned all the same.
+    #[inline]
+    pub(super) fn pass_by(&mut self) {
+        self.bits &= self.bits.wrapping_sub(1);
     }
 }
 

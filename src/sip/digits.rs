@@ -28,12 +28,26 @@ pub(crate) fn write_ip(address: IpAddr, out: &mut Vec<u8>) {
     match address {
         IpAddr::V4(address) => {
             // IPv4 stands in every Via that is stamped; IPv6 text has rules (RFC 5952) that are left to the library.
-            let [first, others @ ..] = address.octets();
-            write_decimal(u64::from(first), out);
-            for number in others {
-                out.push(b'.');
-                write_decimal(u64::from(number), out);
+            let mut text = [0; "255.255.255.255.".len()];
+            let mut length = 0;
+            let mut put = |b| {
+                if let Some(place) = text.get_mut(length) {
+                    *place = b;
+                    length += 1;
+                }
+            };
+            for number in address.octets() {
+                if number >= 100 {
+                    put(b'0' + number / 100);
+                }
+                if number >= 10 {
+                    put(b'0' + number / 10 % 10);
+                }
+                put(b'0' + number % 10);
+                put(b'.');
             }
+            // Without the dot behind the last.
+            out.extend_from_slice(text.get(..length - 1).unwrap_or_default());
         }
         IpAddr::V6(address) => {
             // Through `io::Write` for a Vec, which cannot fail.

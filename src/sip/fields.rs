@@ -46,7 +46,9 @@ impl<'a> Message<'a> {
     pub fn call_id(&self) -> Result<&'a [u8], Malformed> {
         let name = HeaderName::CallId;
         let value = self.single(name)?.ok_or(self.missing(name))?;
-        if !value.is_empty() && value.iter().all(|&b| b > b' ' && b != 0x7f) {
+        // Without branches, so that it is a vector loop.
+        let is_odd = |odd, &b: &u8| odd | (b <= b' ') | (b == 0x7f);
+        if !value.is_empty() && !value.iter().fold(false, is_odd) {
             Ok(value)
         } else {
             Err(self.malformed(name, value, 0, Rule::BadCallId))

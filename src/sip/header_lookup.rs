@@ -3,8 +3,7 @@
 //! A message has some twenty header lines, and each name is looked up once. Names of one length lie side by side in the
 //! table, rarely more than four, so a look-up is a few comparisons of words. The table is made at compile time.
 use super::HeaderName;
-use super::controls;
-use super::grammar;
+use super::{grammar, words};
 
 /// Longest known name.
 const LONGEST: usize = 29;
@@ -17,8 +16,15 @@ const BLANKS: u64 = u64::from_le_bytes([b' '; 8]);
 #[derive(Clone, Copy)]
 struct KnownName {
     words: NameWords,
+    length: u8,
     name: HeaderName,
 }
+
+/// Places for the names of at most two words, by a hash: four for each name, so that a multiplier without a collision is soon
+/// found.
+const SLOTS: usize = 256;
+/// No name stands there.
+const EMPTY: u8 = u8::MAX;
 
 /// Known names in the order of their lengths, and compact forms by letter.
 ///
@@ -28,6 +34,10 @@ struct NameTable {
     /// How many known names are shorter than so many bytes.
     shorter: [u8; LONGEST + 2],
     by_letter: [HeaderName; 26],
+    /// Which of the known names stands at each hash.
+    slots: [u8; SLOTS],
+    /// The number that makes the hash of them.
+    multiplier: u64,
 }
 
 static TABLE: NameTable = table();
@@ -39,12 +49,15 @@ static TABLE: NameTable = table();
 const fn table() -> NameTable {
     let none = KnownName {
         words: [0; 4],
+        length: 0,
         name: HeaderName::Other,
     };
     let mut table = NameTable {
         known: [none; HeaderName::KNOWN.len()],
         shorter: [0; LONGEST + 2],
         by_letter: [HeaderName::Other; 26],
+        slots: [EMPTY; SLOTS],
+        multiplier: 0x9e37_79b9_7f4a_7c15,
     };
     // For each length in turn, so that names of one length come to lie together. Quadratic, but at compile time.
     let mut filled = 0;
@@ -56,7 +69,8 @@ const fn table() -> NameTable {
             let name = HeaderName::KNOWN[i];
             if name.as_str().len() == length {
                 table.known[filled] = KnownName {
-                    words: words(name.as_str().as_bytes()),
+                    words: name_words(name.as_str().as_bytes()),
+                    length: length as u8,
                     name,
                 };
                 filled += 1;
@@ -74,7 +88,29 @@ const fn table() -> NameTable {
         }
         i += 1;
     }
+    // The first number of a row by which no two names meet.
+    let mut placed = 0;
+    while placed < table.known.len() {
+        let known = table.known[placed];
+        placed += 1;
+        if known.length >= 16 {
+            continue;
+        }
+        let slot = slot(table.multiplier, known.words[0], known.words[1]);
+        if table.slots[slot] == EMPTY {
+            table.slots[slot] = placed as u8 - 1;
+        } else {
+            table.slots = [EMPTY; SLOTS];
+            table.multiplier = table.multiplier.wrapping_mul(0x5851_f42d_4c95_7f2d) | 1;
+            placed = 0;
+        }
+    }
     table
+}
+
+/// The place of a name of two words.
+const fn slot(multiplier: u64, first: u64, second: u64) -> usize {
+    ((first ^ second.rotate_left(29)).wrapping_mul(multiplier) >> 56) as usize
 }
 
 /// The words of a name of at most [`LONGEST`] bytes.
@@ -82,7 +118,7 @@ const fn table() -> NameTable {
     clippy::indexing_slicing,
     reason = "evaluated at compile time, as its caller"
 )]
-const fn words(name: &[u8]) -> NameWords {
+const fn name_words(name: &[u8]) -> NameWords {
     let mut words = [BLANKS; 4];
     let mut i = 0;
     while i < name.len() {
@@ -110,17 +146,44 @@ impl HeaderName {
         Self::find(&words, text.len()).unwrap_or_else(|| Self::family(text))
     }
 
+    /// The name that a header line begins with, as nearly all are written: a known name of at most 15 letters, and the colon
+    /// at once. With the name's length. `None` decides nothing.
+    ///
+    /// The bytes may go on behind the line; then the length that is returned may be beyond it.
+    #[inline]
+    pub(super) fn begin(bytes: &[u8; 16]) -> Option<(Self, usize)> {
+        let low = |place: usize| (1 << (8 * place)) - 1;
+        let number = u128::from_le_bytes(*bytes);
+        let (first, second) = (number as u64, (number >> 64) as u64);
+        let (first, second, length) = match words::place_of(b':', first) {
+            Some(place) => (first & low(place), 0, place),
+            None => {
+                let place = words::place_of(b':', second)?;
+                (first, second & low(place), 8 + place)
+            }
+        };
+        // No byte but a letter becomes one of a known name by the bit of lower case, save CR and LF, which no line holds.
+        let (first, second) = (first | BLANKS, second | BLANKS);
+        let place = TABLE.slots.get(slot(TABLE.multiplier, first, second))?;
+        let known = TABLE.known.get(usize::from(*place))?;
+        // A blank or NUL in front of the colon is no part of a name, but would look like what fills it up.
+        let [a, b, ..] = known.words;
+        (a == first && b == second && usize::from(known.length) == length)
+            .then_some((known.name, length))
+    }
+
     /// The name that a header line of that length begins with, and the name's length, if a colon follows at once. `None`
     /// decides nothing: white space may stand before the colon, and the caller then reads the slow way.
     ///
     /// The bytes may go on behind the line, which holds neither CR nor LF.
     pub(super) fn before_colon(bytes: &[u8; 32], line: usize) -> Option<(Self, usize)> {
+        let (next, _) = bytes.as_chunks();
         let mut words = [BLANKS; 4];
         let mut length = 0;
-        for (word, next) in words.iter_mut().zip(bytes.as_chunks().0) {
+        for (word, next) in words.iter_mut().zip(next) {
             let next = u64::from_le_bytes(*next);
             // No byte but a letter becomes one of a known name by the bit of lower case, save CR and LF.
-            let Some(place) = controls::place_of(b':', next) else {
+            let Some(place) = words::place_of(b':', next) else {
                 *word |= next;
                 length += 8;
                 continue;
@@ -130,16 +193,19 @@ impl HeaderName {
             if length >= line {
                 return None;
             }
-            // An unknown name must still be a token, or the line is no header line.
             return match Self::find(&words, length) {
                 Some(name) => Some((name, length)),
-                None => {
-                    let name = grammar::cut(bytes, 0, length);
-                    grammar::is_token(name).then(|| (Self::family(name), length))
-                }
+                None => Self::unknown(bytes, length),
             };
         }
         None
+    }
+
+    /// An unknown name must still be a token, or the line is no header line.
+    #[cold]
+    fn unknown(bytes: &[u8; 32], length: usize) -> Option<(Self, usize)> {
+        let name = grammar::cut(bytes, 0, length);
+        grammar::is_token(name).then(|| (Self::family(name), length))
     }
 
     /// A known name by its words and its length. The words are compared whole: a name that is longer or shorter differs in
@@ -157,7 +223,9 @@ impl HeaderName {
         }
         let (from, to) = (TABLE.shorter.get(length)?, TABLE.shorter.get(length + 1)?);
         let known = TABLE.known.get(usize::from(*from)..usize::from(*to))?;
-        let found = known.iter().find(|known| known.words == *words)?;
+        // The first words differ between nearly any two names of one length.
+        let is_it = |known: &&KnownName| known.words[0] == words[0] && known.words == *words;
+        let found = known.iter().find(is_it)?;
         Some(found.name)
     }
 
@@ -171,6 +239,43 @@ impl HeaderName {
             Self::PrivateMs
         } else {
             Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_name_of_two_words_is_found_at_the_beginning_of_a_line() {
+        for name in HeaderName::KNOWN
+            .iter()
+            .filter(|name| name.as_str().len() < 16)
+        {
+            for written in [name.as_str().to_owned(), name.as_str().to_uppercase()] {
+                let line = format!("{written}: some value of any kind");
+                let begin = line.as_bytes().first_chunk().unwrap();
+                assert_eq!(
+                    HeaderName::begin(begin),
+                    Some((*name, written.len())),
+                    "{line}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_line_begins_with_is_the_name_that_it_has(
+            name in "(Via|To|From|cSEQ|Contact|Max-Forwards|X|v)[ \0a-c-]{0,2}", rest in ": [a-c:]{16}"
+        ) {
+            let line = [name.as_bytes(), rest.as_bytes()].concat();
+            if let Some((found, length)) = HeaderName::begin(line.first_chunk().unwrap()) {
+                prop_assert_eq!(length, name.len());
+                prop_assert_eq!(found, HeaderName::from_bytes(name.as_bytes()));
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Hosts of URIs and sent-by (RFC 3261 §25.1, RFC 5118 §4.10).
 use super::grammar::{self, cut};
+use super::words;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A URI's or sent-by's host; names compare without case and without a trailing dot.
@@ -40,21 +41,14 @@ impl<'a> Host<'a> {
         // With the dots, as written: comparisons take the trailing one off.
         let name = cut(text, 0, length);
         let labels = name.strip_suffix(b".").unwrap_or(name);
-        // In one walk, since every Via and URI has a host: no label is empty, but for what follows the last dot of all, and
-        // of the last one is known whether it is a number.
-        let (mut before, mut is_number) = (b'.', true);
-        for &b in labels {
-            match (b, before) {
-                (b'.', b'.') => return None,
-                (b'.', _) => is_number = true,
-                _ => is_number &= b.is_ascii_digit(),
-            }
-            before = b;
-        }
-        if before == b'.' {
+        // No label is empty, but for what follows the last dot of all.
+        if matches!(labels, [] | [b'.', ..] | [.., b'.']) || words::has_two_dots(labels) {
             return None;
         }
-        // A top label is no number (RFC 3261 §25.1), so this would be an IPv4 address, and is none.
+        // A top label is no number (RFC 3261 §25.1): this would be an IPv4 address, and is none. Its last byte says so of
+        // nearly every name.
+        let mut top = labels.iter().rev().take_while(|&&b| b != b'.');
+        let is_number = top.all(u8::is_ascii_digit);
         (!is_number).then_some((Self::Name(name), length))
     }
 
@@ -87,11 +81,16 @@ impl<'a> Host<'a> {
     ///
     /// The name in lower case without trailing dot, written to `buf`; `None` for literals and names over 253 bytes.
     pub fn lower<'b>(&self, buf: &'b mut [u8; 253]) -> Option<&'b str> {
+        std::str::from_utf8(self.lower_bytes(buf)?).ok()
+    }
+
+    /// The same as bytes.
+    pub(crate) fn lower_bytes<'b>(&self, buf: &'b mut [u8; 253]) -> Option<&'b [u8]> {
         let bare = self.bare()?;
         let lower = buf.get_mut(..bare.len())?;
         lower.copy_from_slice(bare);
         lower.make_ascii_lowercase();
-        std::str::from_utf8(lower).ok()
+        Some(lower)
     }
 
     /// The name without trailing dot.
@@ -159,4 +158,26 @@ fn v6(text: &[u8]) -> Option<Ipv6Addr> {
 /// A port as written behind the colon. Zeros in front are read over; nothing reads them as octal.
 pub(super) fn port(text: &[u8]) -> Option<u16> {
     grammar::decimal(text).and_then(|value| u16::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Whether a text is a name by its labels, one by one.
+    fn is_name(text: &str) -> bool {
+        let labels: Vec<_> = text.strip_suffix('.').unwrap_or(text).split('.').collect();
+        let is_number = |label: &&str| label.bytes().all(|b| b.is_ascii_digit());
+        labels.iter().all(|label| !label.is_empty()) && !labels.last().is_some_and(is_number)
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_has_no_empty_label_and_no_number_on_top(text in "[a-c0-9_-]{0,9}(\\.{1,2}[a-c0-9-]{0,9}){0,3}") {
+            let found = Host::parse(text.as_bytes());
+            let is_found = matches!(found, Some(Host::Name(name)) if name == text.as_bytes());
+            prop_assert_eq!(is_found, is_name(&text), "{}", text);
+        }
+    }
 }

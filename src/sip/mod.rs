@@ -49,6 +49,7 @@ mod tel;
 mod tests;
 mod uri;
 mod via;
+mod words;
 
 pub use crate::reason::Rule;
 pub use address::Address;
@@ -75,3 +76,4 @@ pub use start_line::StartLine;
 pub use status::phrase;
 pub use uri::{Scheme, Uri};
 pub use via::Via;
+pub(crate) use words::find;

@@ -55,20 +55,6 @@ pub(super) type Patches<'m> = SmallVec<[Patch<'m>; 16]>;
 pub(super) const NOTHING: NewText<'static> = NewText::Stamp(Stamp::Nothing);
 
 impl NewText<'_> {
-    /// About the most bytes that this writes, so that the output buffer grows once. 48 covers the fixed text of any of them.
-    pub(super) fn room(&self) -> usize {
-        48 + match self {
-            Self::Via {
-                sent_by, branch, ..
-            } => sent_by.len() + branch.len(),
-            Self::Bytes(text) | Self::Above(_, text) | Self::Below(_, text) => text.len(),
-            Self::PeerName(name) => name.len(),
-            Self::Origin(value) => value.len(),
-            Self::Stamp(_) | Self::NumberLine(..) | Self::Number(_) => 16,
-            Self::KeepAlive(_) | Self::ClientAddress(_) => 32,
-        }
-    }
-
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Stamp(stamp) => write_stamp(stamp, out),

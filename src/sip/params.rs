@@ -1,6 +1,7 @@
 //! Header parameters: `;name[=value]` after an address or a Via (RFC 3261 §25.1, `generic-param`).
 use super::cursor::Cursor;
 use super::grammar::{self, cut};
+use super::words;
 
 /// One parameter. Its places are offsets in the parameter text, so that an edit can replace exactly it.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +15,16 @@ pub(super) struct Param<'a> {
     pub(super) name_end: usize,
     /// Behind the value, or the name if there is none.
     pub(super) end: usize,
+    /// The value is known to be what [`is_value`] asks for.
+    is_plain: bool,
 }
 
-impl Param<'_> {
+impl<'a> Param<'a> {
+    /// The value, if it can count for something ([`is_value`]).
+    pub(super) fn counting_value(&self) -> Option<&'a [u8]> {
+        self.value.filter(|value| self.is_plain || is_value(value))
+    }
+
     /// Nothing but its `;`.
     fn is_empty(&self) -> bool {
         self.name.is_empty() && self.value.is_none()
@@ -37,8 +45,6 @@ pub(super) struct Params<'a> {
     text: &'a [u8],
     cursor: Cursor<'a>,
     empty: Empty,
-    /// A fault was returned, and nothing more will be.
-    broken: bool,
 }
 
 /// What is made of nothing between two semicolons. From, To and Route tolerate it, because phones write a trailing `;`; in
@@ -62,11 +68,10 @@ impl<'a> Params<'a> {
             text,
             cursor: Cursor::new(text),
             empty,
-            broken: false,
         }
     }
 
-    /// Reads one as nearly all are written: a token, or a token and a value, without white space or quotes. `None` decides
+    /// Reads one as nearly all are written: letters, or letters and a value, without white space or quotes. `None` decides
     /// nothing, and nothing has moved: the slow way reads it.
     ///
     /// A message has some ten parameters, and half of the work of the slow way is to look for what is not there. Both
@@ -77,8 +82,7 @@ impl<'a> Params<'a> {
         let [b';', inner @ ..] = self.cursor.rest() else {
             return None;
         };
-        let length = inner.iter().position(|&b| !grammar::is(b, grammar::TOKEN));
-        let length = length.unwrap_or(inner.len());
+        let length = words::letters(inner);
         let name_end = start + 1 + length;
         let (value, end) = match inner.get(length) {
             // A flag, such as `rport`, `alias` or `lr`.
@@ -104,7 +108,27 @@ impl<'a> Params<'a> {
             start,
             name_end,
             end,
+            is_plain: value.is_some(),
         })
+    }
+
+    /// The next one, read the slow way. Apart from the quick one, so that this stays short.
+    #[cold]
+    fn slow_step(&mut self) -> Option<Result<Param<'a>, usize>> {
+        loop {
+            self.cursor.skip_lws();
+            if self.cursor.is_done() {
+                return None;
+            }
+            let step = self.step();
+            if step.is_err() {
+                // Nothing is certain any more: a walk that went on would guess where the next parameter begins.
+                self.cursor.at = self.text.len();
+            }
+            if !step.as_ref().is_ok_and(Param::is_empty) {
+                return Some(step);
+            }
+        }
     }
 
     /// Reads one parameter: `;`, name, and perhaps `=` and a value, with white space between any two (RFC 3261 §25.1,
@@ -153,6 +177,7 @@ impl<'a> Params<'a> {
             start,
             name_end,
             end,
+            is_plain: false,
         })
     }
 }
@@ -169,24 +194,14 @@ fn take_name<'a>(cursor: &mut Cursor<'a>) -> &'a [u8] {
 impl<'a> Iterator for Params<'a> {
     type Item = Result<Param<'a>, usize>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        // After a fault nothing is certain: a walk that went on would guess where the next parameter begins.
-        if self.broken {
+        if self.cursor.is_done() {
             return None;
         }
-        if let Some(param) = self.quick_step() {
-            return Some(Ok(param));
-        }
-        loop {
-            self.cursor.skip_lws();
-            if self.cursor.is_done() {
-                return None;
-            }
-            let step = self.step();
-            self.broken = step.is_err();
-            if !step.as_ref().is_ok_and(Param::is_empty) {
-                return Some(step);
-            }
+        match self.quick_step() {
+            Some(param) => Some(Ok(param)),
+            None => self.slow_step(),
         }
     }
 }
@@ -218,6 +233,7 @@ mod tests {
                 start,
                 name_end,
                 end,
+                is_plain: _,
             } = param;
             (name, value, start, name_end, end)
         })

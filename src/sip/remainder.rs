@@ -26,7 +26,14 @@ pub(super) fn remainders<'m>(
     mut visit: impl FnMut(&'m LineEntry, Remainder),
 ) {
     let lines = || message.index().named(name);
-    let count = |line: &LineEntry| Values::new(message.value(line)).count();
+    let count = |line: &LineEntry| {
+        let text = message.value(line);
+        match memchr::memchr(b',', text) {
+            Some(_) => Values::new(text).count(),
+            // Most lines have one value.
+            None => usize::from(!text.is_empty()),
+        }
+    };
     // Counting all values costs a pass over the field, so it is done only when values go at the end.
     let kept_to = if last == 0 {
         usize::MAX

@@ -1,6 +1,6 @@
 //! Start lines (RFC 3261 §7.1, §7.2).
 use super::grammar::{self, cut};
-use super::{Method, Rule};
+use super::{Method, Rule, words};
 use std::ops::Range;
 
 /// The start line. Its parts are slices of the message as received: what is relayed is not written anew.
@@ -84,6 +84,12 @@ fn response(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
 
 /// `Method Request-URI SIP/2.0` (RFC 3261 §7.1). The first fault from the left is reported.
 fn request(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
+    // As nearly everybody writes it, and then all others.
+    plain_request(line).map_or_else(|| any_request(line), |start| (start, None))
+}
+
+/// Any request line, however it is written.
+fn any_request(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     let parts = request_parts(line);
     // Each check may note a fault; the first that was noted wins, so they stand in the order of the line.
     let method = cut(line, 0, parts.method_end);
@@ -119,6 +125,18 @@ fn request(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     }
     let method = Method::from_bytes(method);
     (StartLine::Request { method, uri }, fault)
+}
+
+/// A request line of a known method, one SP between its parts, that has no fault.
+fn plain_request(line: &[u8]) -> Option<StartLine<'_>> {
+    let rest = line.strip_suffix(b" SIP/2.0")?;
+    let space = words::find(b' ', rest)?;
+    let method = Method::from_bytes(cut(rest, 0, space));
+    let uri = cut(rest, space + 1, rest.len());
+    let is_plain = !matches!(method, Method::Other(_))
+        && !uri.is_empty()
+        && grammar::is_all(uri, grammar::URI);
+    is_plain.then_some(StartLine::Request { method, uri })
 }
 
 /// Where the parts of a request line stand.
@@ -182,4 +200,40 @@ fn version_fault(text: &[u8], at: usize) -> Option<LineFault> {
             Rule::BadStartLine
         },
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_usual_request_line_takes_the_short_way() {
+        let plain = |line: &str| plain_request(line.as_bytes()).is_some();
+        assert!(plain("INVITE sip:bob@contoso.test SIP/2.0"));
+        assert!(plain("OPTIONS sip:contoso.test;transport=tls SIP/2.0"));
+        for odd in [
+            "NEWMETHOD sip:bob@contoso.test SIP/2.0",
+            "INVITE  sip:bob@contoso.test SIP/2.0",
+            "INVITE sip:bob@contoso.test  SIP/2.0",
+            "INVITE sip:bob@contoso.test SIP/2.0 ",
+            "INVITE sip:bob@contoso.test sip/2.0",
+            "INVITE <sip:bob@contoso.test> SIP/2.0",
+            "INVITE SIP/2.0",
+            "INVITE  SIP/2.0",
+        ] {
+            assert!(!plain(odd), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_long_one_reads(
+            line in "(INVITE|BYE|invite|X|)[ \t]{0,2}(sip:)?[a-c@;=<>\"\t é-]{0,8}[ \t]{0,2}(SIP/2\\.0|sip/2.0|SIP/3.0|)[ ]{0,1}"
+        ) {
+            if let Some(start) = plain_request(line.as_bytes()) {
+                prop_assert_eq!((start, None), any_request(line.as_bytes()), "{}", line);
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! URIs of RFC 3261 §19.1 (sip, sips), tel (RFC 3966) and others by scheme.
 use super::escape::{check_escapes, plain_user, same_name};
 use super::grammar::{self, cut};
+use super::words;
 use super::{Host, Malformed, Rule, host};
 use std::borrow::Cow;
 
@@ -32,6 +33,8 @@ pub struct Uri<'a> {
     pub params: &'a [u8],
     /// What follows `?`, as written.
     pub headers: &'a [u8],
+    /// Whether one of the parameters may be [`ONCE`].
+    may_have_maddr: bool,
 }
 
 /// The parameter that decides where a request goes: a second one would be read differently by different parsers (RFC 3261
@@ -45,12 +48,23 @@ impl<'a> Uri<'a> {
     /// `bad_uri` (no scheme, or an byte that no URI holds), `bad_user`, `bad_host`, `bad_port`, `bad_escape` (in a
     /// parameter), `duplicate_param`.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
-        let colon = scheme_len(text).ok_or(Malformed::other(0, Rule::BadUri))?;
+        if scheme_len(text).is_none() {
+            return Err(Malformed::other(0, Rule::BadUri));
+        }
         // Found here, a control byte or quote cannot reach any of the parsers below.
         let fits = grammar::span(text, grammar::URI);
         if fits < text.len() {
             return Err(Malformed::other(fits, Rule::BadUri));
         }
+        Self::parse_written(text)
+    }
+
+    /// As [`Self::parse`], of a text that holds only what a URI is written with.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(super) fn parse_written(text: &'a [u8]) -> Result<Self, Malformed> {
+        let colon = scheme_len(text).ok_or(Malformed::other(0, Rule::BadUri))?;
         let (name, rest) = (cut(text, 0, colon), cut(text, colon + 1, text.len()));
         let scheme = if name.eq_ignore_ascii_case(b"sip") {
             Scheme::Sip
@@ -68,6 +82,7 @@ impl<'a> Uri<'a> {
             port: None,
             params: b"",
             headers: b"",
+            may_have_maddr: false,
         };
         let parsed = match scheme {
             Scheme::Sip | Scheme::Sips => uri.parse_sip(rest),
@@ -83,7 +98,7 @@ impl<'a> Uri<'a> {
 
     /// Parses what follows the scheme: `[user@]host[:port][;params][?headers]` (RFC 3261 §19.1.1).
     fn parse_sip(&mut self, rest: &'a [u8]) -> Result<(), (usize, Rule)> {
-        let after_user = match memchr::memchr(b'@', rest) {
+        let after_user = match words::find(b'@', rest) {
             None => 0,
             // An empty user is nobody's, but no reason to refuse either.
             Some(at) => {
@@ -136,7 +151,8 @@ impl<'a> Uri<'a> {
         if has_escapes {
             check_escapes(self.params).map_err(|e| (at + e, Rule::BadEscape))?;
         }
-        match self.has_twice(ONCE, has_escapes) {
+        self.may_have_maddr = has_escapes || words::has_letter(b'm', self.params);
+        match self.may_have_maddr && self.has_twice(ONCE, has_escapes) {
             true => Err((at, Rule::DuplicateParam)),
             false => Ok(()),
         }
@@ -157,16 +173,6 @@ impl<'a> Uri<'a> {
 
     /// Whether two parameters have this name, escaped or not: one parser would take the first, another the last.
     fn has_twice(&self, name: &[u8], has_escapes: bool) -> bool {
-        // Most parameters are `;lr`, too short for two of this name, or `;transport=tls`, without its first letter.
-        let is_long = self.params.len() > 2 * name.len();
-        let [first, ..] = *name else {
-            return false;
-        };
-        let letters = (first, first.to_ascii_uppercase());
-        let may_be = is_long && memchr::memchr2(letters.0, letters.1, self.params).is_some();
-        if !may_be && !has_escapes {
-            return false;
-        }
         let is_it = |found: &[u8]| match has_escapes {
             true => same_name(found, name),
             false => found.eq_ignore_ascii_case(name),
@@ -198,8 +204,8 @@ impl<'a> Uri<'a> {
     /// # Errors
     /// `bad_host`: it has no value, or one that is no host.
     pub fn maddr(&self) -> Result<Option<Host<'a>>, Malformed> {
-        // Most URIs have no parameters at all.
-        if self.params.is_empty() {
+        // Most URIs have none.
+        if !self.may_have_maddr {
             return Ok(None);
         }
         // The parameter overrides the host (RFC 3261 §19.1.1), so policy must judge it and not the host.
@@ -236,4 +242,23 @@ pub(super) fn params(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)
             Some(equal) => (cut(part, 0, equal), Some(cut(part, equal + 1, part.len()))),
             None => (part, None),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_maddr_is_found_however_it_is_written(
+            params in prop::collection::vec(";[a-m]{1,2}|;maddr|;MADDR=a|;m%61ddr=b.test|;%6daddr=c|;transport=tls;lr", 0..4)
+        ) {
+            let text = format!("sip:b@a.test{}", params.concat());
+            if let Ok(uri) = Uri::parse(text.as_bytes()) {
+                let written = uri.param("maddr");
+                prop_assert_eq!(uri.maddr().is_ok_and(|host| host.is_none()), written.is_none(), "{}", text);
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! relayed untouched and parsed only where loops are looked for.
 use super::cursor::Cursor;
 use super::grammar::{self, cut};
-use super::params::{self, Empty, Params};
+use super::params::{self, Empty, Param, Params};
 use super::{HeaderName, Host, Malformed, Rule, host};
 
 /// What every branch of RFC 3261 begins with (§8.1.1.7).
@@ -25,6 +25,29 @@ pub struct Via<'a> {
     pub params: &'a [u8],
     /// The branch.
     pub branch: Option<&'a [u8]>,
+    /// Where this node stamps it; `None`: its sender has written what only a receiver may write.
+    pub(super) stamps: Option<StampPlaces>,
+}
+
+/// Where the receiver of a Via writes into its parameters (RFC 3261 §18.2.1, RFC 3581 §4), as offsets in them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StampPlaces {
+    /// Behind the name of `rport`, and behind its value.
+    pub(super) rport: Option<(usize, usize)>,
+    /// Behind the last parameter.
+    pub(super) end: usize,
+}
+
+impl StampPlaces {
+    /// With the next parameter; `None`: it is one for the receiver to write.
+    fn with(mut self, param: &Param<'_>) -> Option<Self> {
+        self.end = param.end;
+        if param.name.eq_ignore_ascii_case(b"rport") {
+            let place = (param.name_end, param.end);
+            return self.rport.replace(place).is_none().then_some(self);
+        }
+        (!param.name.eq_ignore_ascii_case(b"received")).then_some(self)
+    }
 }
 
 impl<'a> Via<'a> {
@@ -77,6 +100,7 @@ impl<'a> Via<'a> {
         let begin = cursor.at;
         let params = cut(value, begin, value.len());
         let mut branch = None;
+        let mut stamps = Some(StampPlaces::default());
         for param in Params::reading(params, Empty::Refused) {
             let param = param.map_err(|at| fault(begin + at, Rule::BadParam))?;
             // Responses and CANCEL find their transaction by it, so there must be no doubt which one it is.
@@ -85,9 +109,9 @@ impl<'a> Via<'a> {
                 if branch.is_some() {
                     return Err(duplicate);
                 }
-                let value = param.value.filter(|value| params::is_value(value));
-                branch = Some(value.ok_or(duplicate)?);
+                branch = Some(param.counting_value().ok_or(duplicate)?);
             }
+            stamps = stamps.and_then(|places| places.with(&param));
         }
         Ok(Self {
             transport,
@@ -96,6 +120,7 @@ impl<'a> Via<'a> {
             sent_by,
             params,
             branch,
+            stamps,
         })
     }
 

@@ -5,6 +5,7 @@ use crate::observe::{
 };
 use crate::reason::{ConnectionReason, MessageReason, Reason};
 use crate::topology::Direction;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
@@ -114,12 +115,19 @@ fn withdrawn(peer: Option<&str>) -> Event {
     }
 }
 
+/// The number of the connection from that address, one for each.
+fn number_of(remote: SocketAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    remote.hash(&mut hasher);
+    hasher.finish()
+}
+
 fn relayed(remote: SocketAddr, from_peer: Option<&str>) -> Event {
     Event::RequestRelayed {
         request: RequestOutcome {
             method: b"INVITE"[..].into(),
             parties: Parties::default(),
-            connection: 1,
+            connection: number_of(remote),
             remote,
             decision: None,
             from_peer: from_peer.map(Into::into),

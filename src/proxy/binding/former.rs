@@ -3,8 +3,8 @@
 //!
 //! Bounded for each connection by what its shard keeps of it, and gone with the connection.
 use super::id::BindingId;
-use crate::proxy::fast_map::FastMap;
 use crate::proxy::link_id::LinkId;
+use crate::topology::FastMap;
 
 /// The most in one shard.
 const MOST: usize = 65_536;

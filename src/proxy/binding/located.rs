@@ -5,8 +5,8 @@
 //! here before anything else is sent. A connection that is found to be closed is asked for anew, whatever stands here. What
 //! a directory does not hold, as the connection of a registration that has ended, is asked for each time.
 use super::id::BindingId;
-use crate::proxy::fast_map::FastMap;
 use crate::proxy::link_id::LinkId;
+use crate::topology::FastMap;
 
 /// The most that one shard keeps.
 const MOST: usize = 8_192;

@@ -3,8 +3,8 @@
 //!
 //! They stand in the shard of the old connection, since the token names that. Bounded for each new connection and in
 //! all, and gone with the new connection.
-use crate::proxy::fast_map::FastMap;
 use crate::proxy::link_id::LinkId;
+use crate::topology::FastMap;
 
 /// The most dialogs that move to one connection.
 const MOST_FOR_ONE: usize = 64;

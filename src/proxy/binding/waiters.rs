@@ -4,7 +4,7 @@
 //! what finds no room fails at once, as if nobody had been waited for.
 use super::id::{BindingId, Owner};
 use super::messages::Asker;
-use crate::proxy::fast_map::FastMap;
+use crate::topology::FastMap;
 use std::time::Instant;
 
 /// The most that waits for one client: a call or two, and what belongs to them.

@@ -17,9 +17,7 @@ impl CallKey {
     pub(crate) fn of(secrets: &Secrets, call_id: &[u8], from: &[u8], to: &[u8]) -> Self {
         Self(secrets.hash(|hasher| {
             for part in [call_id, from.min(to), from.max(to)] {
-                // Each with its length before it, so that no two dialogs write the same bytes.
-                hasher.write_u32(part.len() as u32);
-                hasher.write(part);
+                hasher.field(part);
             }
         }))
     }

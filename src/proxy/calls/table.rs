@@ -4,8 +4,8 @@
 use super::key::CallKey;
 use super::messages::{AnsweredCall, CallClient, HungUp};
 use crate::observe::{CallRecord, EndedBy};
-use crate::proxy::fast_map::FastMap;
 use crate::reason::MessageReason;
+use crate::topology::FastMap;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};

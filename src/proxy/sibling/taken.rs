@@ -3,8 +3,8 @@
 //! It stands in the shard of the binding's directory, which is asked for each such message anyway; so it is always known whether
 //! the client is here, which counts more. Losing an entry costs one message at most: the next request asks anew.
 use crate::proxy::binding::BindingId;
-use crate::proxy::fast_map::FastMap;
 use crate::proxy::leg::PeerKey;
+use crate::topology::FastMap;
 use std::time::{Duration, Instant};
 
 /// An ACK follows within 32 seconds; subscriptions and calls renew it.

@@ -513,7 +513,7 @@ impl World {
                     self.deliver(shard, &origin, bytes);
                 }
                 Action::Event(event) => self.events.push(event),
-                Action::Count(_) => {}
+                Action::Count(_) | Action::Suppress(_) => {}
             }
         }
         // Behind everything that this input has caused, as other threads hear of it.

@@ -18,7 +18,9 @@ impl<'m> Edits<'m, '_> {
     pub(super) fn patches(&self, patches: &mut Patches<'m>) {
         self.patch_request_uri(patches);
         self.patch_insertions(patches);
-        patches.extend(self.stamps.iter().cloned());
+        for stamp in &self.stamps {
+            patches.push(stamp.clone());
+        }
         self.patch_values(HeaderName::Via, self.popped_vias, 0, patches);
         self.patch_values(
             HeaderName::Route,
