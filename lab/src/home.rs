@@ -4,6 +4,7 @@
 //! It does what sipward relies on in real home servers: it stores Path, sends by it, sends foreign domains
 //! back to the edge, and keeps a dialog's way when it has to record its route. It authenticates nobody.
 use super::address::{address_of_record, host_of, uri_of};
+use super::conduct::{Conduct, Conductor};
 use super::registrar::{Binding, Registrar};
 use super::shared::lock;
 use super::{LabError, Received, Server, SipMessage, Wire, fresh};
@@ -17,6 +18,7 @@ pub struct HomeServer {
     registrar: Registrar,
     /// Where to dial when no connection is there, and the name to expect.
     edge: Arc<Mutex<Option<(SocketAddr, String)>>>,
+    conduct: Arc<Mutex<Conduct>>,
 }
 
 /// The task behind a [`HomeServer`]: takes each message as it comes and passes it on.
@@ -34,6 +36,7 @@ struct Automaton {
     upstream: HashMap<String, Wire>,
     /// The same of requests before those.
     older: HashMap<String, Wire>,
+    conductor: Conductor,
 }
 
 /// Requests that are remembered at least: under load, those of some seconds.
@@ -58,18 +61,26 @@ impl HomeServer {
             record_route,
             upstream: HashMap::new(),
             older: HashMap::new(),
+            conductor: Conductor::default(),
         };
+        let conduct = automaton.conductor.switch();
         tokio::spawn(automaton.run());
         Self {
             server,
             registrar: registrar.clone(),
             edge,
+            conduct,
         }
     }
 
     /// Where to connect to when no connection of the edge's is there.
     pub fn set_edge(&self, address: SocketAddr, name: &str) {
         *lock(&self.edge) = Some((address, name.to_owned()));
+    }
+
+    /// How it behaves from now on.
+    pub fn set_conduct(&self, conduct: Conduct) {
+        *lock(&self.conduct) = conduct;
     }
 
     /// The server underneath: its address, its connections.
@@ -97,7 +108,7 @@ impl Drop for HomeServer {
 impl Automaton {
     async fn run(mut self) {
         let server = Arc::clone(&self.server);
-        while let Some(received) = server.next().await {
+        while let Some(received) = self.conductor.next(&server).await {
             let outcome = if received.message.method().is_some() {
                 self.on_request(&received).await
             } else {

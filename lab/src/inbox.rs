@@ -116,6 +116,11 @@ impl End {
     /// The transaction layer's ACK for a non-2xx (RFC 3261 §17.1.1.3): sent by itself, as no user of a phone
     /// sends it. It has the INVITE's branch and the To of the refusal, with its tag.
     fn acknowledge_refusal(&self, wire: &Wire, answer: &SipMessage) {
+        // What is accepted is acknowledged by its user, and is kept no longer.
+        let accepted = answer.status().is_some_and(|s| (200..300).contains(&s));
+        if accepted && let Some(branch) = answer.branch() {
+            lock(&self.state.invites).remove(&branch);
+        }
         let refused = answer.status().is_some_and(|s| s >= 300)
             && answer.cseq().is_some_and(|(_, method)| method == "INVITE");
         let Some(invite) = answer

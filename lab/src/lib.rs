@@ -8,9 +8,13 @@
 //! connection and no certificate, [`Server`] one that listens with MTLS and dials with its certificate.
 //! [`HomeServer`] lets a server answer by itself as registrar and proxy. Every end writes what it sends and
 //! receives into one [`Transcript`], from which [`Ladder`] draws. [`NameServer`] answers for their names.
+//!
+//! [`Conduct`] makes such a server late, silent or wrong, and a [`Relay`] the line to it slow, lossy, cut or dead.
 
 mod address;
+mod answerer;
 mod client;
+mod conduct;
 pub mod der;
 mod dialog;
 mod draft;
@@ -28,6 +32,7 @@ mod name_server;
 pub mod ocsp;
 pub mod pki;
 mod registrar;
+mod relay;
 mod server;
 mod shared;
 pub mod site;
@@ -36,7 +41,9 @@ mod topology_text;
 mod transcript;
 mod wire;
 
+pub use answerer::Answerer;
 pub use client::{Client, EdgeTarget};
+pub use conduct::{Conduct, garbage};
 pub use dialog::Dialog;
 pub use draft::{Draft, Sent};
 pub use error::LabError;
@@ -47,6 +54,7 @@ pub use ladder::Ladder;
 pub use message::SipMessage;
 pub use name_server::{Data, NameServer};
 pub use registrar::Registrar;
+pub use relay::{Line, Relay};
 pub use server::{Server, ServerSpec};
 pub use tls::trust_only;
 pub use transcript::{Transcript, TranscriptEntry};

@@ -27,6 +27,8 @@ pub struct TranscriptEntry {
 #[derive(Clone)]
 pub struct Transcript {
     began: Instant,
+    /// So many entries are kept.
+    most: usize,
     entries: Arc<Mutex<Vec<TranscriptEntry>>>,
 }
 
@@ -48,7 +50,16 @@ impl Transcript {
     pub fn new() -> Self {
         Self {
             began: Instant::now(),
+            most: MOST,
             entries: Arc::default(),
+        }
+    }
+
+    /// One that keeps nothing, for who writes down by himself what counts.
+    pub fn blank() -> Self {
+        Self {
+            most: 0,
+            ..Self::new()
         }
     }
 
@@ -91,7 +102,7 @@ impl Transcript {
     fn add(&self, entry: TranscriptEntry) {
         let mut entries = lock(&self.entries);
         // What comes later is dropped, and not what came first: the beginning explains more.
-        if entries.len() < MOST {
+        if entries.len() < self.most {
             entries.push(entry);
         }
     }
