@@ -46,6 +46,17 @@ impl HandshakeFailure {
         }
     }
 
+    /// Whether trust has refused the remote side.
+    pub(super) fn is_decided(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                decision: Some(_),
+                ..
+            }
+        )
+    }
+
     /// Trust has refused: its decision has the reason and what makes it understandable.
     pub(super) fn decided(decision: Arc<Decision>) -> Self {
         Self::Refused {

@@ -154,9 +154,10 @@ impl Shard {
             });
         }
         // At least one; `no_address` is the resolver's own failure.
-        let addresses = found.addresses;
+        let addresses = found.addresses.iter().copied();
         let mut last: Reason = ConnectionReason::NoAddress.into();
-        for address in addresses.into_iter().take(MOST_ADDRESSES) {
+        let mut is_wrong = false;
+        for address in addresses.take(MOST_ADDRESSES) {
             // Each address has the whole bound: a host that drops packets must not eat up the time of the
             // next one.
             let started = clock::now();
@@ -176,6 +177,7 @@ impl Shard {
                 // The core has asked anew since.
                 Ok(_) if reloaded => HandshakeFailure::aborted(ConnectionReason::Reloaded).into(),
                 Ok(dialled) => {
+                    resolver.prove(&found);
                     self.outbound_up(peer, address, dialled, started);
                     return Ok(());
                 }
@@ -184,6 +186,7 @@ impl Shard {
             let Failed { failure, shown } = failed;
             // Kept in case this is the last address.
             last = failure.reason();
+            is_wrong |= failure.is_decided();
             let sni = name.unwrap_or(&peer.fqdn).as_str();
             let sides = HandshakeSides::outbound(address, peer.name.as_str(), sni);
             let event = failure.event(sides, shown);
@@ -195,6 +198,12 @@ impl Shard {
             if reloaded {
                 return Err(ConnectionReason::Reloaded.into());
             }
+        }
+        // Whoever was there has not proven to be the peer: what DNS said is not believed any longer.
+        match is_wrong {
+            true => resolver.disprove(&found, clock::now()),
+            // Nobody was there: the answer may be older than its TTL says.
+            false => resolver.doubt(&found, clock::now()),
         }
         Err(last)
     }

@@ -29,6 +29,10 @@ struct CachedAnswer {
     answer: DnsAnswer,
     /// The end of its TTL; for `dns.stale` after that it serves while the name servers are silent.
     fresh_until: Instant,
+    /// Whether it has led to the peer: who is there has proven the name.
+    proven: bool,
+    /// The last one that had, if this one differs from it and has not: should it lead to somebody else, that one serves again.
+    before: Option<(DnsAnswer, Instant)>,
 }
 
 /// Why a peer has no address now: the codes of `peer_disconnected`.
@@ -61,6 +65,8 @@ pub(super) struct PeerAddresses {
     pub(super) addresses: Vec<SocketAddr>,
     /// Whether an answer past its TTL was used, since no name server answered.
     pub(super) stale: bool,
+    /// The answers that they are from.
+    asked: Vec<DnsQuestion>,
 }
 
 /// The resolver of one shard. Each has its own, with its own cache: shards share nothing, and peers are few.
@@ -108,6 +114,7 @@ impl AddressResolver {
         let mut found = PeerAddresses {
             addresses: Vec::new(),
             stale: false,
+            asked: Vec::new(),
         };
         // A covered name is asked for itself, and the port is the entry's: a Route chooses neither.
         if let Some(name) = name {
@@ -184,7 +191,9 @@ impl AddressResolver {
         name: &str,
         found: &mut PeerAddresses,
     ) -> Result<Vec<Service>, NoAddress> {
-        match self.ask(DnsQuestion::Service(name.to_owned())).await? {
+        let question = DnsQuestion::Service(name.to_owned());
+        found.asked.push(question.clone());
+        match self.ask(question).await? {
             (DnsAnswer::Services(services), stale) => {
                 found.stale |= stale;
                 Ok(services)
@@ -200,11 +209,11 @@ impl AddressResolver {
         port: u16,
         found: &mut PeerAddresses,
     ) -> Result<(), NoAddress> {
+        let questions = [Family::V6, Family::V4].map(|it| DnsQuestion::Host(host.to_owned(), it));
+        found.asked.extend(questions.clone());
+        let [v6, v4] = questions;
         // Together: one after the other would double what a caller waits for.
-        let (v6, v4) = tokio::join!(
-            self.ask(DnsQuestion::Host(host.to_owned(), Family::V6)),
-            self.ask(DnsQuestion::Host(host.to_owned(), Family::V4)),
-        );
+        let (v6, v4) = tokio::join!(self.ask(v6), self.ask(v4));
         // An empty answer for one family is usual; a failure of either means that the host may well have addresses.
         let failed = v6.is_err() || v4.is_err();
         let mut addresses = Vec::new();
@@ -280,13 +289,69 @@ impl AddressResolver {
                 kept.clear();
             }
         }
+        let known = kept.remove(&question);
+        let is_same = known.as_ref().is_some_and(|known| known.answer == answer);
+        let (proven, before) = match known {
+            Some(known) if is_same => (known.proven, known.before),
+            Some(known) if known.proven => (false, Some((known.answer, known.fresh_until))),
+            // Neither of the two has led to the peer: what has done so last stays.
+            Some(known) => (false, known.before),
+            None => (false, None),
+        };
         kept.insert(
             question,
             CachedAnswer {
                 answer,
                 fresh_until,
+                proven,
+                before,
             },
         );
+    }
+
+    /// Who was found has proven to be the peer: so have the answers that have led there.
+    pub(super) fn prove(&self, found: &PeerAddresses) {
+        let mut kept = self.kept.borrow_mut();
+        for question in &found.asked {
+            if let Some(kept) = kept.get_mut(question) {
+                kept.proven = true;
+                kept.before = None;
+            }
+        }
+    }
+
+    /// Nobody was found there: the answers are asked for again the next time, and serve on while no name server answers.
+    pub(super) fn doubt(&self, found: &PeerAddresses, now: Instant) {
+        let mut kept = self.kept.borrow_mut();
+        for question in &found.asked {
+            if let Some(kept) = kept.get_mut(question) {
+                kept.fresh_until = kept.fresh_until.min(now);
+            }
+        }
+    }
+
+    /// Who was found is somebody else: the answers that have led there are asked for again at once, whatever their TTL, and serve
+    /// no more while no name server answers, unless they have led to the peer before.
+    pub(super) fn disprove(&self, found: &PeerAddresses, now: Instant) {
+        let mut kept = self.kept.borrow_mut();
+        for question in &found.asked {
+            let Some(mut wrong) = kept.remove(question) else {
+                continue;
+            };
+            wrong.fresh_until = wrong.fresh_until.min(now);
+            if !wrong.proven {
+                let Some((answer, fresh_until)) = wrong.before.take() else {
+                    continue;
+                };
+                wrong = CachedAnswer {
+                    answer,
+                    fresh_until: fresh_until.min(now),
+                    proven: true,
+                    before: None,
+                };
+            }
+            kept.insert(question.clone(), wrong);
+        }
     }
 }
 
@@ -448,6 +513,51 @@ mod tests {
             fresh.find(&peer(Lookup::Sip), None).await,
             Err(NoAddress::Failed)
         );
+    }
+
+    #[tokio::test]
+    async fn what_led_to_somebody_else_is_asked_for_again_and_never_serves_in_silence() {
+        let server = NameServer::start().unwrap();
+        let host = "a.contoso.test";
+        server.set(SIPS, 3600, &[service(0, 5061, host)]);
+        server.set(host, 0, &[v4(1)]);
+        let resolver = AddressResolver::new(&settings(&server));
+        let honest = resolver.find(&peer(Lookup::Sip), None).await.unwrap();
+        resolver.prove(&honest);
+        // It is to be kept for an hour, and is not.
+        server.set(host, 3600, &[v4(66)]);
+        let poisoned = resolver.find(&peer(Lookup::Sip), None).await.unwrap();
+        assert_ne!(poisoned.addresses, honest.addresses);
+        resolver.disprove(&poisoned, clock::now());
+        server.set_silent(true);
+        let found = resolver.find(&peer(Lookup::Sip), None).await.unwrap();
+        assert!(found.stale);
+        assert_eq!(found.addresses, honest.addresses);
+        // Twice wrong in a row: the one that was right is still known.
+        server.set_silent(false);
+        for last in [67, 68] {
+            server.set(host, 0, &[v4(last)]);
+            let found = resolver.find(&peer(Lookup::Sip), None).await;
+            if last == 68 {
+                resolver.disprove(&found.unwrap(), clock::now());
+            }
+        }
+        server.set_silent(true);
+        resolver.silent_until.set(None);
+        let found = resolver.find(&peer(Lookup::Sip), None).await.unwrap();
+        assert_eq!(found.addresses, honest.addresses);
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_that_was_ever_right_a_wrong_one_leaves_none() {
+        let server = NameServer::start().unwrap();
+        server.set(SIPS, 3600, &[service(0, 5061, "a.contoso.test")]);
+        server.set("a.contoso.test", 3600, &[v4(66)]);
+        let resolver = AddressResolver::new(&settings(&server));
+        let poisoned = resolver.find(&peer(Lookup::Sip), None).await.unwrap();
+        resolver.disprove(&poisoned, clock::now());
+        server.set_silent(true);
+        assert_eq!(find(&resolver, Lookup::Sip).await, Err(NoAddress::Failed));
     }
 
     #[tokio::test]
