@@ -1,7 +1,7 @@
 //! The plan: what a new topology would do to a running daemon, or what differs between two files; decided by the same
 //! [`crate::trust::decide`] as everything else.
 use super::control::{Inventory, LivePeer, Outline, Route, SeenNow};
-use crate::edge::{Evidence, Opened, Reevaluation};
+use crate::edge::{Evidence, Opened};
 use crate::reason::{ConnectionReason, TrustReason};
 use crate::topology::{CertificateFacts, Direction, DnsName, Listener, Topology};
 use crate::trust::{Decision, Generation, Presented, decide};
@@ -186,7 +186,7 @@ impl PlanEffects {
                 chain: &chain,
                 shown: shown.as_ref().and_then(|chain| chain.first()),
             };
-            let Reevaluation::Withdrawn(reason, decision) = evidence.reevaluate(new, at) else {
+            let Some((reason, decision)) = evidence.reevaluate(new, at).end() else {
                 continue;
             };
             // With the line of the new file that decides: that is what is to be changed.
@@ -219,7 +219,7 @@ impl PlanEffects {
                 chain: &chain,
                 shown: None,
             };
-            if let Reevaluation::Withdrawn(..) = evidence.reevaluate(new, at) {
+            if evidence.reevaluate(new, at).end().is_some() {
                 *lost.entry(&clients.listener).or_default() += clients.count;
             }
         }

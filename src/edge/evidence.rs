@@ -32,9 +32,23 @@ pub enum Reevaluation {
     Client(Option<ClientId>),
     /// A peer stays.
     Peer(PeerId),
+    /// A peer is trusted as before, but has seen a certificate of this node that is replaced: what it sends is served, nothing new
+    /// is sent on the connection, and it ends as if trust were withdrawn.
+    Outdated(PeerId),
     /// Trust is withdrawn, for this reason code; with the decision that is about somebody else or refuses, if there is
     /// one.
     Withdrawn(Reason, Option<Arc<Decision>>),
+}
+
+impl Reevaluation {
+    /// Why the connection ends, with the decision that says so if there is one; `None`: it stays.
+    pub fn end(self) -> Option<(Reason, Option<Arc<Decision>>)> {
+        match self {
+            Self::Client(_) | Self::Peer(_) => None,
+            Self::Outdated(_) => Some((ConnectionReason::OwnCertificateReplaced.into(), None)),
+            Self::Withdrawn(reason, decision) => Some((reason, decision)),
+        }
+    }
 }
 
 impl Evidence<'_> {
@@ -93,10 +107,7 @@ impl Evidence<'_> {
             let own = topology.identity(own);
             let shown_now = own.client.as_ref().unwrap_or(&own.server).chain.first();
             if shown_now != Some(shown) {
-                return Reevaluation::Withdrawn(
-                    ConnectionReason::OwnCertificateReplaced.into(),
-                    None,
-                );
+                return Reevaluation::Outdated(identity);
             }
         }
         Reevaluation::Peer(identity)

@@ -82,6 +82,7 @@ impl HeldEvidence {
                 self.opened == Opened::Dialled
                     || passes_as_server(&self.chain, peer, generation, at)
             }
+            Reevaluation::Outdated(_) => false,
             Reevaluation::Client(_) | Reevaluation::Withdrawn(..) => true,
         };
         Judgement {

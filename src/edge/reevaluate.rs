@@ -12,7 +12,7 @@ use super::shard::Shard;
 use super::tls::TlsConfigs;
 use crate::observe::Event;
 use crate::proxy::{LinkEvent, RemoteIdentity};
-use crate::reason::Reason;
+use crate::reason::{ConnectionReason, Reason};
 use crate::trust::Decision;
 use rustls_pki_types::UnixTime;
 use std::rc::Rc;
@@ -30,7 +30,7 @@ impl Shard {
         let (tls, at) = (self.tls(), clock::unix());
         for connection in self.all_connections() {
             // Trust comes back with a new connection only.
-            if connection.withdrawn.get().is_none() {
+            if !has_lost_trust(&connection) {
                 let known = judged.get(&connection.id).cloned();
                 let judgement = known.unwrap_or_else(|| judge(&connection, &tls, at));
                 self.take(&connection, judgement);
@@ -46,7 +46,7 @@ impl Shard {
         for connection in self.all_connections() {
             // Between two steps it may have ended, and nothing of it may be reported any more.
             let is_live = self.connection(connection.id).is_some();
-            if !is_live || connection.withdrawn.get().is_some() || !is_meant(&connection) {
+            if !is_live || has_lost_trust(&connection) || !is_meant(&connection) {
                 continue;
             }
             // Anew for each: a reload may come between two steps.
@@ -78,11 +78,26 @@ impl Shard {
                 self.stays(connection, RemoteIdentity::Client, true);
             }
             Reevaluation::Peer(peer) => {
-                let requests = judgement.takes_requests;
+                // One that was ending goes on to end, although its certificate may be back.
+                let requests = judgement.takes_requests && connection.withdrawn.get().is_none();
                 self.stays(connection, RemoteIdentity::Peer(peer), requests);
             }
+            Reevaluation::Outdated(peer) => {
+                // What the peer has sent by now, or sends before it sees the new connection, is as good as before.
+                self.stays(connection, RemoteIdentity::Peer(peer), false);
+                if connection.withdrawn.get().is_none() {
+                    self.ends(
+                        connection,
+                        ConnectionReason::OwnCertificateReplaced.into(),
+                        None,
+                    );
+                }
+            }
             Reevaluation::Withdrawn(reason, decision) => {
-                self.withdraw(connection, reason, decision.as_deref());
+                self.ends(connection, reason, decision.as_deref());
+                self.later(LinkEvent::Withdrawn {
+                    link: connection.id,
+                });
             }
         }
     }
@@ -98,8 +113,8 @@ impl Shard {
         });
     }
 
-    /// Withdraws trust: nothing new runs on the connection, and what runs may finish within the bound of a drain.
-    fn withdraw(&self, connection: &Connection, reason: Reason, new: Option<&Decision>) {
+    /// Nothing new of this node runs on the connection, and what runs may finish within the bound of a drain.
+    fn ends(&self, connection: &Connection, reason: Reason, new: Option<&Decision>) {
         // Old and new decision stand side by side in the event, so that the log explains the change.
         let old = match &connection.origin.borrow().identity {
             RemoteIdentity::Peer(peer) => Some(peer.decision().id.clone()),
@@ -123,10 +138,10 @@ impl Shard {
         let end = clock::now() + self.limits().drain;
         connection.withdrawn.set(Some((end, reason)));
         // From now on every input looks whether it has become idle.
-        self.withdrawn.borrow_mut().push(connection.id);
-        self.later(LinkEvent::Withdrawn {
-            link: connection.id,
-        });
+        let mut withdrawn = self.withdrawn.borrow_mut();
+        if !withdrawn.contains(&connection.id) {
+            withdrawn.push(connection.id);
+        }
         // Its task sleeps until a later deadline.
         connection.wake();
     }
@@ -182,6 +197,13 @@ impl Shard {
             }
         }
     }
+}
+
+/// Whether its end was decided for another reason than a certificate of this node: its peer is not trusted any more.
+fn has_lost_trust(connection: &Connection) -> bool {
+    let outdated = Reason::from(ConnectionReason::OwnCertificateReplaced);
+    let why = connection.withdrawn.get().map(|(_, why)| why);
+    why.is_some_and(|why| why != outdated)
 }
 
 /// Decides on one connection here and now.
