@@ -7,6 +7,7 @@ use super::control::{
     SupervisorCommand,
 };
 use super::error::DaemonError;
+use super::last_words;
 use super::loading::load;
 use super::log_file;
 use super::node::Daemon;
@@ -84,6 +85,7 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
     let (log, _guard) = Log::start(&settings, queue, sink);
     // From now on what libraries log comes the same way.
     log.gather_library_logs();
+    last_words::on_panic(&log);
     // One thread: it supervises, and carries no message.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

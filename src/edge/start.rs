@@ -253,6 +253,13 @@ fn spawn_shard(
         }
         if let Err(error) = shard_loop::run(setup) {
             warn(DaemonReason::ShardFailed, error.to_string());
+            #[expect(
+                clippy::panic,
+                reason = "half a node is worse than none: who is handed to a shard that is gone waits in vain"
+            )]
+            {
+                panic!("{error}");
+            }
         }
     })
 }

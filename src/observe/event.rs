@@ -37,6 +37,13 @@ events! {
         details: Vec<String> => details,
     }
 
+    /// a thread has panicked, which is a fault of the program, and the process ends at once by SIGABRT
+    crashed => Crashed {
+        ERROR; Never; "ends by a fault of the program";
+        thread: String => thread,
+        detail: Option<String> => detail,
+    }
+
     /// a listener is bound
     listening => Listening {
         INFO; Never; "bound listeners";

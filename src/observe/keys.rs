@@ -71,6 +71,7 @@ keys! {
     listener.formerly("via"): "a listener's name; of a handshake: the listener that it came to";
     address: "the bound address and port";
     accept: "who may come in there: `clients`, `peers` or `both`";
+    thread: "the thread that has panicked";
     writable: "the directories that the process may write in";
     generation: "the loaded topology that serves or that decided, counted from 1 in each run";
     // Connections and handshakes. `listener` and `peer` were one field, `via`: a reader had to look at `direction` to know

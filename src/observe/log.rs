@@ -165,6 +165,12 @@ impl Log {
         locked(&self.recorder).record(event);
     }
 
+    /// Writes the last line of the process, and those that are queued before it; false if nobody takes them. Takes no lock:
+    /// whoever ends the process may hold it. The thread that writes lines waits in vain for itself.
+    pub fn last(&self, event: Event) -> bool {
+        self.queue.push_last(now(), event)
+    }
+
     /// Counts an event that is to have no line.
     pub fn count(&self, event: EventKind, reason: Option<Reason>) {
         locked(&self.recorder).count(event, reason);

@@ -12,6 +12,8 @@ use tracing::Level;
 
 /// How long the end waits for a writer whose reader does not read.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often the end of the writer is looked for.
+const LOOK: Duration = Duration::from_millis(5);
 /// This part of the queue is kept for warnings, errors and the records of answered calls: what clients may bring about must
 /// not push them out.
 const RESERVED: usize = 4;
@@ -76,6 +78,22 @@ impl LineQueue {
             }
             Self::Memory(memory) => memory.push(at, event),
         }
+    }
+
+    /// Queues the last event of the process and waits until it is written; false if that does not happen in time.
+    pub(super) fn push_last(&self, at: SystemTime, event: Event) -> bool {
+        self.push(at, event);
+        let Self::Writer(queue, shared) = self else {
+            return true;
+        };
+        shared.closing.store(true, Ordering::SeqCst);
+        let _ = queue.try_send(Queued::Wake);
+        let mut left = PATIENCE;
+        while !shared.written.load(Ordering::SeqCst) && !left.is_zero() {
+            std::thread::sleep(LOOK);
+            left = left.saturating_sub(LOOK);
+        }
+        shared.written.load(Ordering::SeqCst)
     }
 
     /// A reload may change the settings. The queue keeps its length.

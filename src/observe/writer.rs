@@ -31,6 +31,8 @@ pub(super) struct WriterState {
     room: usize,
     /// No more waiting: end when the queue is empty.
     pub(super) closing: AtomicBool,
+    /// The writer has ended, and has written what was queued.
+    pub(super) written: AtomicBool,
     /// Whether lines are JSON.
     json: AtomicBool,
     /// Whether the sink is a terminal.
@@ -61,6 +63,7 @@ impl WriterState {
             dropped: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             closing: AtomicBool::new(false),
+            written: AtomicBool::new(false),
             json: AtomicBool::new(true),
             terminal,
         }
@@ -168,6 +171,7 @@ impl Writer {
         self.add_sums(now());
         self.add_dropped();
         self.flush();
+        self.shared.written.store(true, Ordering::SeqCst);
     }
 
     /// Sleeps until something is queued, a sum is to be written, or every sender is gone.
