@@ -2,7 +2,7 @@
 use super::journal::Journal;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Who may read a log file: its owner and its group, since it says who calls whom.
@@ -12,6 +12,8 @@ const MODE: u32 = 0o640;
 pub enum Sink {
     /// Standard error.
     Stderr,
+    /// The same, where it is a pipe, which another process may write to as well: that of an upgrade has inherited it.
+    Pipe,
     /// The same, which the journal reads line by line: each begins with its level (sd-daemon(3)).
     Prefixed,
     /// The journal of systemd, an entry for each event.
@@ -27,7 +29,7 @@ impl Sink {
     pub fn standard() -> Self {
         let stream = std::env::var("JOURNAL_STREAM").ok();
         if !stream.is_some_and(|stream| is_stderr(&stream)) {
-            return Self::Stderr;
+            return if is_pipe() { Self::Pipe } else { Self::Stderr };
         }
         Journal::connect(Path::new(super::journal::SOCKET)).map_or(Self::Prefixed, Self::Journal)
     }
@@ -46,7 +48,9 @@ impl Sink {
     pub(super) fn is_terminal(&self) -> bool {
         match self {
             Self::Stderr => io::stderr().is_terminal(),
-            Self::Prefixed | Self::Journal(_) | Self::File(_) | Self::Writer(_) => false,
+            Self::Pipe | Self::Prefixed | Self::Journal(_) | Self::File(_) | Self::Writer(_) => {
+                false
+            }
         }
     }
 
@@ -57,6 +61,7 @@ impl Sink {
             // Locked for each write only: another thread's panic message must come through between two batches.
             let taken = match self {
                 Self::Stderr | Self::Prefixed => io::stderr().write(rest),
+                Self::Pipe => io::stderr().write(lines_at_once(rest)),
                 Self::File(file) => file.write(rest),
                 Self::Writer(writer) => writer.write(rest),
                 // It takes entries, one at a time.
@@ -77,6 +82,24 @@ impl Sink {
     }
 }
 
+/// What goes into a pipe in one piece (pipe(7)): more than that may be cut by what another process writes.
+const PIPE_BUF: usize = 4096;
+
+/// As many whole lines as a pipe takes in one piece; of a line that is longer, what it takes.
+fn lines_at_once(bytes: &[u8]) -> &[u8] {
+    let Some(piece) = bytes.get(..PIPE_BUF) else {
+        return bytes;
+    };
+    let end = memchr::memrchr(b'\n', piece).map_or(PIPE_BUF, |at| at + 1);
+    piece.get(..end).unwrap_or(piece)
+}
+
+/// Whether standard error is a pipe.
+fn is_pipe() -> bool {
+    let own = std::fs::metadata("/proc/self/fd/2");
+    own.is_ok_and(|own| own.file_type().is_fifo())
+}
+
 /// Whether standard error is the stream that systemd has named, `device:inode` (systemd.exec(5)): a process that was
 /// started by a service with another standard error has inherited the variable.
 fn is_stderr(stream: &str) -> bool {
@@ -84,4 +107,26 @@ fn is_stderr(stream: &str) -> bool {
     let named = named.and_then(|(device, inode)| Some((device.parse().ok()?, inode.parse().ok()?)));
     let own = std::fs::metadata("/proc/self/fd/2");
     own.is_ok_and(|own| named == Some((own.dev(), own.ino())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_into_a_pipe_at_once_ends_with_a_line() {
+        let line = [b"x".repeat(1_499), b"\n".to_vec()].concat();
+        let lines = line.repeat(5);
+        let mut rest = &lines[..];
+        let mut pieces = Vec::new();
+        while !rest.is_empty() {
+            let piece = lines_at_once(rest);
+            assert!(piece.len() <= PIPE_BUF && piece.ends_with(b"\n"));
+            pieces.push(piece.len());
+            rest = &rest[piece.len()..];
+        }
+        assert_eq!(pieces, [3_000, 3_000, 1_500]);
+        // A line that is longer goes on, in as many pieces as it takes.
+        assert_eq!(lines_at_once(&b"x".repeat(5_000)).len(), PIPE_BUF);
+    }
 }
