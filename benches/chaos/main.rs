@@ -1,12 +1,14 @@
 //! A run of faults under calls, drawn from a seed, with a ledger: what was offered was answered, or refused or lost by a fault.
 //!
-//! `cargo bench --bench chaos -- [run|smoke] [--seconds 1800] [--seed 1] [--rate 100] [--phones 40] [--threads 2] [--binary PATH]`
+//! `cargo bench --bench chaos -- [run|smoke] [--seconds 1800] [--seed 1] [--rate 100] [--phones 40] [--threads 2]
+//! [--only NAME] [--binary PATH]`
 //!
 //! Phones call each other and two partners through the daemon and three home servers. Two lanes of faults run meanwhile: one
 //! harms home servers and partners and the lines to them, one strains the node and what it needs (certificates, trust, CRLs,
 //! DNS, clock, disk, log, signals, upgrades). When each is over, who was hit must serve again within a bound, without a restart.
 //! In the end every call must be accounted for: answered, or refused or lost by a fault that hit one of its parties at the time;
 //! each request has one final answer, whatever happened. If not, the seed, the faults and the messages of the calls are shown.
+//! `--only` makes those faults alone that have this in their names, to look for the cause.
 //!
 //! Clock and disk are the daemon's own: the clock is stepped by libfaketime where that is installed, and the disk is a small
 //! file system in a mount namespace where this user may make one. What is not there is left out, and said.
@@ -56,6 +58,8 @@ pub(crate) struct Options {
     /// How long a fault lasts, and how long it is quiet before the next.
     pub(crate) lasts: (Duration, Duration),
     pub(crate) quiet: (Duration, Duration),
+    /// A part of the names of the faults that are made; empty: all.
+    pub(crate) only: String,
     /// The daemon's program.
     pub(crate) binary: String,
 }
@@ -70,6 +74,7 @@ impl Options {
             threads: 2,
             lasts: (Duration::from_secs(2), Duration::from_secs(12)),
             quiet: (Duration::from_secs(1), Duration::from_secs(5)),
+            only: String::new(),
             binary: env!("CARGO_BIN_EXE_sipward").to_owned(),
         };
         // Cargo itself passes --bench.
@@ -99,6 +104,7 @@ impl Options {
                 "rate" => options.rate = value.parse::<u64>()?.clamp(1, 1000),
                 "phones" => options.phones = value.parse::<usize>()?.max(2),
                 "threads" => options.threads = value.parse()?,
+                "only" => options.only = value,
                 "binary" => options.binary = value,
                 _ => return Err(format!("unknown option --{name}").into()),
             }

@@ -192,9 +192,13 @@ impl Node {
         let reply = tokio::task::spawn_blocking(move || {
             ask(&socket, &Request::Reload {}, PATIENCE).map_err(|error| format!("{error:?}"))
         });
-        match reply.await?? {
-            Reply::Reload(report) if report.result == ReloadResult::Ok => Ok(()),
-            other => Err(format!("a reload was refused: {other:?}").into()),
+        let reply = reply.await??;
+        let Reply::Reload(report) = &reply else {
+            return Err(format!("a reload was answered otherwise: {reply:?}").into());
+        };
+        match report.result {
+            ReloadResult::Refused => Err(format!("a reload was refused: {report:?}").into()),
+            ReloadResult::Ok => Ok(()),
         }
     }
 
@@ -344,12 +348,17 @@ fn spawn(setup: &NodeSetup, log: &Arc<NodeLog>) -> Outcome<Child> {
     let pipe = child.stderr.take().ok_or("no pipe")?;
     let log = Arc::clone(log);
     std::thread::spawn(move || {
-        for line in BufReader::new(pipe).split(b'\n') {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             while log.paused.load(Relaxed) {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            let Ok(line) = line else { return };
-            log.push(String::from_utf8_lossy(&line).into_owned());
+            // A process that was killed in the middle of a line leaves the half of one, and that is its last.
+            if line.pop() == Some(b'\n') {
+                log.push(String::from_utf8_lossy(&line).into_owned());
+            }
+            line.clear();
         }
     });
     Ok(child)

@@ -119,6 +119,15 @@ fn complain(
     for wrong in wrongs {
         eprintln!("--- {wrong}");
     }
+    let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for failed in unexplained {
+        let refused = failed.refused.as_deref().unwrap_or("lost");
+        let kind = format!("{}, {refused}, {}", failed.step, failed.why);
+        kinds.entry(kind).or_default().push(failed.to.as_secs_f64());
+    }
+    for (kind, times) in kinds {
+        eprintln!("--- {} times {kind}, at {times:.1?}", times.len());
+    }
     for failed in unexplained.iter().take(SHOWN) {
         let Failed {
             call, step, why, ..

@@ -32,6 +32,10 @@ pub(crate) async fn lane(
     let mut dice = Dice::new(options.seed, deck(world, &mut Dice::new(0, 0)).len() as u64);
     loop {
         let mut faults = deck(world, &mut dice);
+        faults.retain(|fault| fault.name().contains(&options.only));
+        if faults.is_empty() {
+            return Ok(());
+        }
         dice.shuffle(&mut faults);
         for fault in faults {
             let (lasts, quiet) = (options.lasts, options.quiet);

@@ -63,10 +63,6 @@ impl Conductor {
 }
 
 /// So far from now.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "ends are the outside world: they have a clock"
-)]
 fn soon(by: Duration) -> Instant {
     Instant::now() + by
 }

@@ -117,12 +117,15 @@ impl End {
     /// sends it. It has the INVITE's branch and the To of the refusal, with its tag.
     fn acknowledge_refusal(&self, wire: &Wire, answer: &SipMessage) {
         // What is accepted is acknowledged by its user, and is kept no longer.
+        let of_invite = answer.cseq().is_some_and(|(_, method)| method == "INVITE");
         let accepted = answer.status().is_some_and(|s| (200..300).contains(&s));
-        if accepted && let Some(branch) = answer.branch() {
+        if of_invite
+            && accepted
+            && let Some(branch) = answer.branch()
+        {
             lock(&self.state.invites).remove(&branch);
         }
-        let refused = answer.status().is_some_and(|s| s >= 300)
-            && answer.cseq().is_some_and(|(_, method)| method == "INVITE");
+        let refused = of_invite && answer.status().is_some_and(|s| s >= 300);
         let Some(invite) = answer
             .branch()
             .filter(|_| refused)

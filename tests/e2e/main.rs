@@ -47,6 +47,8 @@ mod explain;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod first_hour;
 #[cfg(test)]
 mod flows;
