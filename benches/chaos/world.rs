@@ -202,8 +202,11 @@ fn topology(
     t.section("[dns]")
         .list("servers", &[&names.address().to_string()])
         .text("timeout", "1s");
-    // One that is free stays the same over restarts.
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    // The same over restarts, and none that the system may meanwhile choose for a connection.
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000)?;
+    let mut ports = (first..30_000).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let free = ports.find(|address| TcpListener::bind(address).is_ok());
+    let free = free.ok_or("no free port")?;
     t.section("[[listener]]").text("address", &free.to_string());
     t.section("[[pool]]").text("strategy", "call-id-hash").raw(
         "health",
