@@ -15,23 +15,35 @@ use std::time::Duration;
 
 /// Who has said something in this time is not idle.
 const IDLE: Duration = Duration::from_secs(5);
-/// The pause after a look, which goes over all connections.
+/// The pause after a look, which goes over all connections, if it has found somebody.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The pause if nobody was idle.
+const WAIT: Duration = Duration::from_secs(1);
+/// The part of its connections that a shard wants to have fewer of once it was asked for room.
+const ENOUGH: usize = 16;
 /// The share of a shard's connections that a look may close.
 const SHARE: usize = 64;
 
 impl Shard {
     /// The task that closes idle strangers when the acceptor asks for room.
+    ///
+    /// It goes on until there is room for a while, asked again or not: otherwise somebody would have to be turned away
+    /// for the node to learn who has become idle since.
     pub(super) async fn run_make_room(self: Rc<Self>) {
+        let load = &self.shared.load;
         loop {
-            self.shared.load.room_wanted().await;
-            self.make_room();
-            tokio::time::sleep(PAUSE).await;
+            load.room_wanted().await;
+            let held = load.connections();
+            let enough = held - held.div_ceil(ENOUGH);
+            while load.connections() > enough {
+                let pause = if self.make_room() { PAUSE } else { WAIT };
+                tokio::time::sleep(pause).await;
+            }
         }
     }
 
-    /// Closes a small share of the connections, if as many are idle.
-    fn make_room(&self) {
+    /// Closes a small share of the connections, if as many are idle; whether it has closed one.
+    fn make_room(&self) -> bool {
         let now = clock::now();
         let idle = |connection: &Rc<Connection>| {
             let silent = now.saturating_duration_since(connection.active.get());
@@ -48,11 +60,14 @@ impl Shard {
             strangers.select_nth_unstable_by_key(most, order);
             strangers.truncate(most);
         }
+        let mut has_closed = false;
         for stranger in strangers {
             if self.core.borrow().is_idle(stranger.id) {
                 stranger.close(ConnectionReason::MadeRoom);
+                has_closed = true;
             }
         }
+        has_closed
     }
 }
 
