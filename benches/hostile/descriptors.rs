@@ -11,7 +11,7 @@ const IDLE: Duration = Duration::from_secs(6);
 /// How long a stranger waits for a place, and who means well.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Returns how many partners were turned away.
+/// Returns how many of those who mean well were turned away.
 pub(crate) async fn run(options: &Options) -> Outcome<usize> {
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
     let daemon = Daemon::start_with(&options.binary, Some(options.descriptors), nobody, |_| ())?;
@@ -56,6 +56,5 @@ pub(crate) async fn run(options: &Options) -> Outcome<usize> {
         clients.len(),
         ends::shown(&mut clients),
     );
-    // A client that nobody knows makes room by its coming, and finds it when it comes again.
-    Ok(wanted - partners.len())
+    Ok(2 * wanted - partners.len() - clients.len())
 }
