@@ -1,9 +1,9 @@
 //! AES-CMAC (RFC 4493, NIST SP 800-38B), which tokens are signed with.
 //!
-//! Few lines, and no library for them: those that there are copy the whole key schedule for each MAC, or ask for memory, and
-//! that costs more than the three or four blocks of AES that a token is.
-use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
-use aes::{Aes256Enc, Block};
+//! The library is RustCrypto's, where the key of a MAC is a value that is copied; aws-lc's asks for memory for each MAC, and
+//! takes twice the instructions for so short a text.
+use aes::Aes256Enc;
+use cmac::{Cmac, KeyInit as _, Mac as _};
 
 /// Bytes of a MAC: a block of AES.
 pub(super) const MAC: usize = 16;
@@ -11,61 +11,21 @@ pub(super) const MAC: usize = 16;
 pub(super) type Mac = [u8; MAC];
 
 /// A key of AES-CMAC.
-pub(super) struct MacKey {
-    cipher: Aes256Enc,
-    /// What is added to the last block, where that is whole (K1 of RFC 4493 §2.3).
-    whole: u128,
-    /// What is added to it where it was filled up (K2).
-    filled: u128,
-}
+pub(super) struct MacKey(Cmac<Aes256Enc>);
 
 impl MacKey {
     /// `None`: the key is not one of 256 bits.
     pub(super) fn new(key: &[u8]) -> Option<Self> {
-        let cipher = Aes256Enc::new_from_slice(key).ok()?;
-        let whole = doubled(encrypted(&cipher, 0));
-        Some(Self {
-            cipher,
-            whole,
-            filled: doubled(whole),
-        })
+        Cmac::new_from_slice(key).ok().map(Self)
     }
 
-    /// The MAC of a text (RFC 4493 §2.4).
+    /// The MAC of a text.
     pub(super) fn mac(&self, text: &[u8]) -> Mac {
-        // All blocks but the last are chained as they are; to the last one of two numbers is added, so that a text and what
-        // another is filled up to are never the same.
-        let (blocks, rest) = text.as_chunks::<MAC>();
-        let (before, last) = match (blocks.split_last(), rest) {
-            (Some((last, before)), []) => (before, u128::from_be_bytes(*last) ^ self.whole),
-            _ => {
-                // A one bit behind the text, and zeros.
-                let with_bit = rest.iter().chain(&[0x80]);
-                let mut block = [0; MAC];
-                for (place, b) in block.iter_mut().zip(with_bit) {
-                    *place = *b;
-                }
-                (blocks, u128::from_be_bytes(block) ^ self.filled)
-            }
-        };
-        let chained = before.iter().fold(0, |chained, block| {
-            encrypted(&self.cipher, chained ^ u128::from_be_bytes(*block))
-        });
-        encrypted(&self.cipher, chained ^ last).to_be_bytes()
+        // A copy of the key's schedule: the key itself is shared by all shards.
+        let mut mac = self.0.clone();
+        mac.update(text);
+        mac.finalize().into_bytes().into()
     }
-}
-
-/// One block, encrypted.
-fn encrypted(cipher: &Aes256Enc, block: u128) -> u128 {
-    let mut block = Block::from(block.to_be_bytes());
-    cipher.encrypt_block(&mut block);
-    u128::from_be_bytes(block.into())
-}
-
-/// Twice a number of the field that the subkeys are made in (RFC 4493 §2.3).
-fn doubled(number: u128) -> u128 {
-    // Without a branch, as all that a key goes through.
-    (number << 1) ^ ((number >> 127) * 0x87)
 }
 
 #[cfg(test)]
