@@ -1,6 +1,7 @@
 //! A daemon that may have few descriptors, and strangers who take all that they get: partners and clients come in all the
 //! same, and the control socket answers.
-use super::daemon::{Daemon, PARTNER_ADDRESS};
+use super::arrivals::Arrivals;
+use super::daemon::Daemon;
 use super::ends::{self, Ends};
 use super::{Options, Outcome};
 use std::net::{IpAddr, SocketAddr};
@@ -26,35 +27,18 @@ pub(crate) async fn run(options: &Options) -> Outcome<usize> {
     }
     // Who has just come is nobody's stranger yet.
     tokio::time::sleep(IDLE).await;
-    let (mut partners, mut clients) = (Vec::new(), Vec::new());
-    for number in 0..options.honest {
-        let own = IpAddr::from([127, 0, 7, number as u8 + 1]);
-        let (partner, client) = tokio::join!(
-            ends::come_in(
-                ends.partner(),
-                PARTNER_ADDRESS.parse()?,
-                daemon.address,
-                PATIENCE
-            ),
-            ends::come_in(ends.client(), own, daemon.address, PATIENCE),
-        );
-        partners.extend(partner.map(|(_, time)| time));
-        clients.extend(client.map(|(_, time)| time));
-    }
+    let patience = (PATIENCE, PATIENCE);
+    let mut came = Arrivals::of(&daemon, &ends, options.honest, patience).await?;
     let lowered = daemon.events()?.into_iter().any(|event| {
         let reason = event.get("reason").and_then(|reason| reason.as_str());
         reason == Some("descriptors_short")
     });
-    let wanted = options.honest;
     println!(
-        "descriptors: {} of them, {} strangers came in, {} are open (lowered bound in the log: {lowered}): partners {} of {wanted} ({}), clients {} of {wanted} ({})",
+        "descriptors: {} of them, {} strangers came in, {} are open (lowered bound in the log: {lowered}): {}",
         options.descriptors,
         strangers.len(),
         daemon.descriptors(),
-        partners.len(),
-        ends::shown(&mut partners),
-        clients.len(),
-        ends::shown(&mut clients),
+        came.shown(),
     );
-    Ok(2 * wanted - partners.len() - clients.len())
+    Ok(came.turned_away())
 }

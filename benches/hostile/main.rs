@@ -16,6 +16,7 @@
 //!
 //! Both ends take a descriptor for each connection, so that 20,000 descriptors are enough for 15,000 phones.
 
+mod arrivals;
 mod comeback;
 mod daemon;
 mod descriptors;

@@ -1,5 +1,6 @@
 //! Handshakes that are held in each of their phases, while partners and clients come in.
-use super::daemon::{Daemon, PARTNER_ADDRESS};
+use super::arrivals::Arrivals;
+use super::daemon::Daemon;
 use super::ends::{self, Ends};
 use super::{Options, Outcome};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -71,32 +72,15 @@ async fn one(options: &Options, stall: Stall, from: From) -> Outcome<usize> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let held = daemon.memory().saturating_sub(idle) / options.stalled.max(1) as u64;
-    let (mut partners, mut clients) = (Vec::new(), Vec::new());
-    for number in 0..options.honest {
-        let own = IpAddr::from([127, 0, 7, number as u8 + 1]);
-        let (partner, client) = tokio::join!(
-            ends::come_in(
-                ends.partner(),
-                PARTNER_ADDRESS.parse()?,
-                daemon.address,
-                PARTNERS_PATIENCE
-            ),
-            ends::come_in(ends.client(), own, daemon.address, CLIENTS_PATIENCE),
-        );
-        partners.extend(partner.map(|(_, time)| time));
-        clients.extend(client.map(|(_, time)| time));
-    }
-    let wanted = options.honest;
+    let patience = (PARTNERS_PATIENCE, CLIENTS_PATIENCE);
+    let mut came = Arrivals::of(&daemon, &ends, options.honest, patience).await?;
     println!(
-        "slots: {} {stall:?} from {from:?} (came {} times, {held} bytes each): partners {} of {wanted} ({}), clients {} of {wanted} ({})",
+        "slots: {} {stall:?} from {from:?} (came {} times, {held} bytes each): {}",
         options.stalled,
         connected.load(Ordering::Relaxed),
-        partners.len(),
-        ends::shown(&mut partners),
-        clients.len(),
-        ends::shown(&mut clients),
+        came.shown(),
     );
-    Ok(2 * wanted - partners.len() - clients.len())
+    Ok(came.turned_away())
 }
 
 /// One that stalls, and comes back whenever it is turned away.
