@@ -261,7 +261,8 @@ impl Shard {
 
     // ---- what leaves ----
 
-    /// The end of a turn: every task calls it before it waits. Arms the timer for what was fed, and has what was written sent once every connection that is readable now was read. Cheap when nothing was written.
+    /// The end of a turn: every task calls it before it waits. Arms the timer for what was fed, and has what was written
+    /// sent once every connection that is readable now was read. Cheap when nothing was written.
     pub(super) fn flush_soon(&self) {
         if self.was_fed.take() {
             self.arm();
