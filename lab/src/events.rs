@@ -1,10 +1,13 @@
-//! The daemon's JSON log, read line by line, and waited for by event name.
+//! The daemon's JSON log, read line by line: waited for while the daemon runs, judged when it has ended.
 //!
 //! Tests wait for events instead of sleeping: an event is written when something has happened, however slow
-//! the machine is.
+//! the machine is. The log of a daemon that runs is behind what it has done, by the time in which its lines gather at
+//! least: what does not stand there may come yet. So a [`LiveLog`] can be waited for, and only the [`EventLog`] of a
+//! daemon that has ended says how often an event has come and which has not.
 use super::LabError;
 use super::shared::{first, lock};
 use serde_json::Value;
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,23 +15,24 @@ use tokio::sync::Notify;
 
 /// How long a wait for an event lasts at most. Longer than [`super::End`] waits, so that of two waits for one
 /// cause that of the end fails, which shows the messages.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Lines of a log, parsed; cheap to clone.
+/// Lines of a log that is being written, parsed; cheap to clone.
 #[derive(Clone, Default)]
-pub struct EventLog {
+pub struct LiveLog {
     shared: Arc<LogState>,
 }
 
 #[derive(Default)]
 struct LogState {
-    lines: Mutex<ReadLines>,
+    lines: Mutex<EventLog>,
     /// Wakes every wait, because each looks for another event.
     arrived: Notify,
 }
 
-#[derive(Default)]
-struct ReadLines {
+/// A log that nobody writes to any more.
+#[derive(Clone, Default)]
+pub struct EventLog {
     /// All events since the start, so that a wait finds what was written before it began.
     events: Vec<Value>,
     /// Lines that are no JSON object with an `event`.
@@ -37,11 +41,11 @@ struct ReadLines {
 
 /// Takes bytes as the daemon writes them and cuts them into lines; to be used as the daemon's log sink.
 pub struct LineWriter {
-    log: EventLog,
+    log: LiveLog,
     partial: Vec<u8>,
 }
 
-impl EventLog {
+impl LiveLog {
     /// For the daemon's log sink.
     pub fn writer(&self) -> LineWriter {
         LineWriter {
@@ -65,25 +69,10 @@ impl EventLog {
         self.shared.arrived.notify_waiters();
     }
 
-    /// A mark for [`Self::since`].
+    /// A mark for [`Self::wait_after`]: behind what has been read. What the daemon has done by then may come behind it, so
+    /// a wait must tell what it is for from what came before, unless that was waited for.
     pub fn mark(&self) -> usize {
         self.lines().events.len()
-    }
-
-    /// The events after a mark.
-    pub fn since(&self, mark: usize) -> Vec<Value> {
-        self.lines().events.get(mark..).unwrap_or_default().to_vec()
-    }
-
-    /// Events of this name so far.
-    pub fn named(&self, event: &str) -> Vec<Value> {
-        self.since(0).into_iter().filter(|e| is(e, event)).collect()
-    }
-
-    /// Lines that were no event: there should be none, since a log that is half JSON cannot be read by
-    /// programs.
-    pub fn other_lines(&self) -> Vec<String> {
-        self.lines().other.clone()
     }
 
     /// The first event of this name that `wanted` accepts, from the beginning of the log on.
@@ -108,27 +97,96 @@ impl EventLog {
         event: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Value, LabError> {
+        let found = self.find_after(mark, event, wanted).await?;
+        Ok(found.1)
+    }
+
+    /// The log up to the first event that [`Self::wait`] would give, that one included. No line can come into it any more,
+    /// so it is whole for what was recorded before that event.
+    ///
+    /// # Errors
+    /// The event does not come in time; the error shows the log.
+    pub async fn up_to(
+        &self,
+        event: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<EventLog, LabError> {
+        let (place, _) = self.find_after(0, event, wanted).await?;
+        let mut log = self.lines().clone();
+        log.events.truncate(place.saturating_add(1));
+        Ok(log)
+    }
+
+    /// The place of the first event after a mark that is wanted, and the event.
+    async fn find_after(
+        &self,
+        mark: usize,
+        event: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<(usize, Value), LabError> {
         let search = first(&self.shared.arrived, || {
-            let mut events = self.since(mark).into_iter();
-            events.find(|e| is(e, event) && wanted(e))
+            let lines = self.lines();
+            let mut events = lines.events.iter().enumerate().skip(mark);
+            let found = events.find(|(_, e)| is(e, event) && wanted(e));
+            found.map(|(place, e)| (place, e.clone()))
         });
         let found = tokio::time::timeout(PATIENCE, search).await;
         let awaited = format!("the event {event}");
-        found.map_err(|_| LabError::timeout("the log", awaited, PATIENCE, self.to_text()))
+        found.map_err(|_| LabError::timeout("the log", awaited, PATIENCE, self.to_string()))
+    }
+
+    /// A copy of what has been read so far: the whole log when the daemon has ended and all that it wrote was read. Of one
+    /// that runs it proves nothing that it lacks.
+    pub fn so_far(&self) -> EventLog {
+        self.lines().clone()
+    }
+
+    fn lines(&self) -> MutexGuard<'_, EventLog> {
+        lock(&self.shared.lines)
+    }
+}
+
+/// Every line so far, for failure output.
+impl fmt::Display for LiveLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines().to_text())
+    }
+}
+
+impl EventLog {
+    /// The events after a mark.
+    pub fn since(&self, mark: usize) -> Vec<Value> {
+        self.events.get(mark..).unwrap_or_default().to_vec()
+    }
+
+    /// Events of this name.
+    pub fn named(&self, event: &str) -> Vec<Value> {
+        let events = self.events.iter().filter(|e| is(e, event));
+        events.cloned().collect()
+    }
+
+    /// The events before the first of this name, all where there is none.
+    pub fn before(&self, event: &str) -> Self {
+        let events = self.events.iter().take_while(|e| !is(e, event)).cloned();
+        Self {
+            events: events.collect(),
+            other: self.other.clone(),
+        }
+    }
+
+    /// Lines that were no event: there should be none, since a log that is half JSON cannot be read by
+    /// programs.
+    pub fn other_lines(&self) -> Vec<String> {
+        self.other.clone()
     }
 
     /// Every line, for failure output.
     pub fn to_text(&self) -> String {
-        let lines = self.lines();
-        let events = lines.events.iter().map(Value::to_string);
+        let events = self.events.iter().map(Value::to_string);
         events
-            .chain(lines.other.iter().cloned())
+            .chain(self.other.iter().cloned())
             .map(|line| format!("{line}\n"))
             .collect()
-    }
-
-    fn lines(&self) -> MutexGuard<'_, ReadLines> {
-        lock(&self.shared.lines)
     }
 }
 
@@ -159,7 +217,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_split_anywhere_become_events_and_strays_are_kept_apart() {
-        let log = EventLog::default();
+        let log = LiveLog::default();
         let mut writer = log.writer();
         for part in [
             "{\"event\":\"rea",
@@ -170,7 +228,21 @@ mod tests {
         }
         let ready = log.wait("ready", |e| e["generation"] == 1).await.unwrap();
         assert_eq!(ready["event"], "ready");
-        assert_eq!(log.other_lines(), ["no json", "{\"a\":1}"]);
-        assert_eq!(log.named("ready").len(), 1);
+        #[expect(clippy::disallowed_methods, reason = "all has been written")]
+        let whole = log.so_far();
+        assert_eq!(whole.other_lines(), ["no json", "{\"a\":1}"]);
+        assert_eq!(whole.named("ready").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_comes_later_is_not_in_the_log_up_to_an_event() {
+        let log = LiveLog::default();
+        for event in ["first", "ready", "last"] {
+            log.push(&format!("{{\"event\":\"{event}\"}}"));
+        }
+        let log = log.up_to("ready", |_| true).await.unwrap();
+        assert_eq!(log.since(0).len(), 2);
+        assert_eq!(log.named("last").len(), 0);
+        assert_eq!(log.before("ready").since(0), log.named("first"));
     }
 }

@@ -47,7 +47,7 @@ pub use conduct::{Conduct, garbage};
 pub use dialog::Dialog;
 pub use draft::{Draft, Sent};
 pub use error::LabError;
-pub use events::{EventLog, LineWriter};
+pub use events::{EventLog, LineWriter, LiveLog};
 pub use home::HomeServer;
 pub use inbox::{End, Received};
 pub use ladder::Ladder;

@@ -308,7 +308,7 @@ mod tests {
             // Until the client has closed.
             let _ = stream.read(&mut request);
         });
-        let got = get(&uri, 8, local(), Duration::from_secs(2));
+        let got = get(&uri, 8, local(), Duration::from_secs(5));
         let got = got.map_err(|failure| failure.reason.code());
         server.join().unwrap();
         got

@@ -34,7 +34,7 @@ fn clients_outside(topology: &mut TopologyText) {
 #[tokio::test]
 async fn each_side_sees_the_name_that_its_listener_goes_by() {
     let world = World::in_lab(lab(), clients_outside).await;
-    let outside = world.edge.listener(Some("outside"));
+    let outside = world.edge.listener(|e| e["listener"] == "outside").await;
     let (inner, outer) = (
         format!("{SHARED}:{}", world.edge.address.port()),
         format!("{OUTSIDE}:{}", outside.port()),

@@ -30,7 +30,7 @@ async fn a_cancel_before_any_answer_waits_for_a_provisional_one() {
     let cancel = alice.cancel(&call).await.unwrap();
     alice.answer(&cancel, 200).await.unwrap();
     // Nothing may be cancelled yet (RFC 3261 §9.1); the provisional answer releases it.
-    assert!(world.fe01.untaken().is_empty());
+    assert!(world.fe01.untaken().await.is_empty());
     world.fe01.reply(&invite, 180).await.unwrap();
     let got = world.fe01.expect("CANCEL").await.unwrap();
     world.fe01.reply(&got, 200).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_cancel_without_an_invite_is_answered_481_and_not_relayed() {
         .await
         .unwrap();
     alice.answer(&sent, 481).await.unwrap();
-    assert!(world.fe01.untaken().is_empty());
+    assert!(world.fe01.untaken().await.is_empty());
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn another_connection_cannot_cancel() {
     stolen.wire = mallory.wire().clone();
     let cancel = mallory.cancel(&stolen).await.unwrap();
     mallory.answer(&cancel, 481).await.unwrap();
-    assert!(world.fe01.untaken().is_empty());
+    assert!(world.fe01.untaken().await.is_empty());
 }
 
 /// An INVITE and its CANCEL as the octets of one segment.
@@ -134,5 +134,5 @@ pub(crate) async fn an_invite_that_still_waits_for_its_connection_is_cancelled_u
             .iter()
             .all(|e| e["status"] == 487 || e["method"] == "CANCEL")
     );
-    assert!(world.fe01.untaken().is_empty());
+    assert!(world.fe01.untaken().await.is_empty());
 }

@@ -140,9 +140,9 @@ pub(crate) async fn a_reload_that_names_a_clients_certificate_closes_its_connect
         .await
         .unwrap();
     second.read_to_end(&mut rest).await.unwrap();
-    assert_eq!(world.edge.log.named("trust_withdrawn").len(), 2);
+    let log = world.stop().await;
+    assert_eq!(log.named("trust_withdrawn").len(), 2);
     drop(alice);
-    world.stop().await;
 }
 
 #[tokio::test]

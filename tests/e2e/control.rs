@@ -274,8 +274,8 @@ async fn a_named_socket_must_be_had_and_a_default_one_need_not() {
     // The default place is taken by the first: the second serves without.
     let file = first.socket.parent().unwrap().join("topology.toml");
     let second = Edge::start(&file).await;
-    let event = &second.log.named("control_unavailable")[0];
-    assert_eq!(event["reason"], "socket_in_use");
+    let event = second.log.wait("control_unavailable", |_| true).await;
+    assert_eq!(event.unwrap()["reason"], "socket_in_use");
     second.stop().await;
     // The same place by name: no start.
     text.section("[admin]")

@@ -1,11 +1,11 @@
 //! A partner of several regions with one certificate: a dialog stays with the region that it began with, on its connection
 //! while that lives, and dialled under the region's own name after that.
 use crate::harness::observed::sipward;
-use crate::harness::{Edge, Lab};
+use crate::harness::{Edge, Lab, in_two_shards};
 use serde_json::Value;
 use sipward_lab::pki::{Issued, LeafSpec};
 use sipward_lab::site::{EDGE, PARTNER_EDGE, TopologyText};
-use sipward_lab::{Data, Dialog, NameServer, Server, ServerSpec, Wire};
+use sipward_lab::{Data, Dialog, EventLog, NameServer, Server, ServerSpec, Wire};
 use std::net::{Ipv4Addr, SocketAddr};
 
 const A: &str = "a.region.test";
@@ -88,8 +88,7 @@ impl Regions {
             .section("[dns]")
             .list("servers", &[&names.address().to_string()])
             .text("timeout", "1s");
-        // In all shards, so that what crosses them is tested.
-        topology.section("[limits]").raw("gather", "0");
+        in_two_shards(&mut topology);
         change(&mut topology);
         let edge = lab.edge(&topology).await;
         let home = fe01.dial(edge.address, EDGE).await.unwrap();
@@ -118,15 +117,13 @@ impl Regions {
         (wire, dialog)
     }
 
-    /// The connection is lost, and the daemon knows.
-    async fn loses(&self, wire: Wire) {
+    /// The connection is lost, and the daemon knows. The names that it had dialled by then.
+    async fn loses(&self, wire: Wire) -> Vec<String> {
         let remote = wire.local().to_string();
         wire.close().await.unwrap();
-        let closed = self
-            .edge
-            .log
-            .wait("connection_closed", |e| e["remote"] == remote);
-        closed.await.unwrap();
+        let is_it = |e: &Value| e["remote"] == remote;
+        let log = self.edge.log.up_to("connection_closed", is_it);
+        dialled(&log.await.unwrap())
     }
 
     /// The home server sends something in the dialog, which arrives there.
@@ -138,29 +135,26 @@ impl Regions {
         self.fe01.answer(&info, 200).await.unwrap();
     }
 
-    /// The same as soon as this one is among them.
-    async fn dialled_until(&self, name: &str) -> Vec<String> {
-        let last = self
-            .edge
-            .log
-            .wait("handshake_accepted", |e| e["sni"] == name);
-        last.await.unwrap();
-        self.dialled()
+    /// The log until this name was dialled.
+    async fn until_dialled(&self, name: &str) -> EventLog {
+        let log = &self.edge.log;
+        let log = log.up_to("handshake_accepted", |e| e["sni"] == name);
+        log.await.unwrap()
     }
+}
 
-    /// The names that were dialled so far, the partner's own among them.
-    fn dialled(&self) -> Vec<String> {
-        let accepted = self.edge.log.named("handshake_accepted").into_iter();
-        let ours = accepted.filter(|e| e["direction"] == "outbound" && e["peer"] == PARTNER_EDGE);
-        ours.map(|e| e["sni"].as_str().unwrap().to_owned())
-            .collect()
-    }
+/// The names that were dialled in this log, the partner's own among them.
+fn dialled(log: &EventLog) -> Vec<String> {
+    let accepted = log.named("handshake_accepted").into_iter();
+    let ours = accepted.filter(|e| e["direction"] == "outbound" && e["peer"] == PARTNER_EDGE);
+    ours.map(|e| e["sni"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// What `sipward probe` says of this name; nobody answers its OPTIONS.
 async fn probed(name: &'static str, file: &str) -> (Option<i32>, Value) {
     let file = file.to_owned();
-    let probe = move || sipward(&["probe", name, "--config", &file, "--timeout", "1", "--json"]);
+    let probe = move || sipward(&["probe", name, "--config", &file, "--timeout", "3", "--json"]);
     let output = tokio::task::spawn_blocking(probe).await.unwrap();
     let said = serde_json::from_slice(&output.stdout).unwrap();
     (output.status.code(), said)
@@ -175,17 +169,16 @@ async fn a_dialog_goes_back_to_its_region_while_the_connection_lives_and_by_its_
         r.reaches(&mut with_a, &r.a).await;
         r.reaches(&mut with_b, &r.b).await;
     }
-    assert_eq!(r.dialled(), Vec::<String>::new());
-    r.loses(in_a).await;
+    assert_eq!(r.loses(in_a).await, Vec::<String>::new());
     r.reaches(&mut with_a, &r.a).await;
     r.reaches(&mut with_b, &r.b).await;
-    r.loses(in_b).await;
+    assert_eq!(r.loses(in_b).await, [A]);
     r.reaches(&mut with_b, &r.b).await;
     // Each name has a connection of its own, which serves what follows.
     r.reaches(&mut with_a, &r.a).await;
     r.reaches(&mut with_b, &r.b).await;
-    assert_eq!(r.dialled_until(B).await, [A, B]);
-    assert!(r.peer.untaken().is_empty());
+    assert_eq!(dialled(&r.until_dialled(B).await), [A, B]);
+    assert!(r.peer.untaken().await.is_empty());
     let wire = r.a.wire().unwrap();
     let bye = r.fe01.within(&mut with_a, "BYE").on(&r.home);
     let bye = bye.send().await.unwrap();
@@ -234,9 +227,9 @@ async fn a_name_that_is_not_covered_or_not_found_or_not_proven_leaves_it_to_the_
             );
         }
     }
-    assert!(r.dialled().iter().all(|name| name == PARTNER_EDGE));
-    assert!(r.b.untaken().is_empty());
-    r.edge.stop().await;
+    assert!(r.b.untaken().await.is_empty());
+    let log = r.edge.stop().await;
+    assert!(dialled(&log).iter().all(|name| name == PARTNER_EDGE));
 }
 
 #[tokio::test]
@@ -282,10 +275,10 @@ async fn nobody_but_the_home_side_in_a_dialog_leads_this_node_to_a_region() {
         .answer(&info.send().await.unwrap(), 403)
         .await
         .unwrap();
-    assert_eq!(r.dialled(), Vec::<String>::new());
-    assert!(r.b.untaken().is_empty());
+    assert!(r.b.untaken().await.is_empty());
+    let log = r.edge.stop().await;
+    assert_eq!(dialled(&log), Vec::<String>::new());
     assert_eq!(r.names.asked(B), 0);
-    r.edge.stop().await;
 }
 
 #[tokio::test]
@@ -309,14 +302,12 @@ pub(crate) async fn a_seventeenth_name_takes_the_place_of_the_one_that_was_used_
         dialog.routes[1] = format!("<sip:{name};transport=tls;lr>");
         r.reaches(&mut dialog, &r.a).await;
     }
-    assert_eq!(r.dialled_until(&names[16]).await, names);
+    let log = r.until_dialled(&names[16]).await;
+    assert_eq!(dialled(&log), names);
     let gone = |e: &Value| e["reason"] == "name_displaced";
     let closed = r.edge.log.wait("connection_closed", gone).await.unwrap();
-    let first = r.edge.log.named("handshake_accepted").into_iter();
-    let first = first
-        .into_iter()
-        .find(|e| e["sni"] == names[0].as_str())
-        .unwrap();
+    let mut accepted = log.named("handshake_accepted").into_iter();
+    let first = accepted.find(|e| e["sni"] == names[0].as_str()).unwrap();
     assert_eq!(closed["connection"], first["connection"]);
     r.edge.stop().await;
 }

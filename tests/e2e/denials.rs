@@ -124,18 +124,13 @@ async fn a_kicked_peer_neither_comes_nor_is_connected_to_until_its_time_is_over(
         .logged("denial_ended", |e| e["denied"] == PARTNER_EDGE)
         .await;
     assert_eq!(ended["uid"], Value::Null, "its time is over");
-    let _wire = world.dial(&world.partner).await;
-    let back = |e: &Value| e["peer"] == PARTNER_EDGE && e["direction"] == "inbound";
-    let log = &world.edge.log;
-    while log
-        .named("handshake_accepted")
-        .iter()
-        .filter(|e| back(e))
-        .count()
-        < 2
-    {
-        tokio::task::yield_now().await;
-    }
+    let wire = world.dial(&world.partner).await;
+    let here = wire.local().to_string();
+    world
+        .logged("handshake_accepted", |e| {
+            e["peer"] == PARTNER_EDGE && e["remote"] == here
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -265,7 +260,8 @@ async fn a_node_that_denies_itself_says_so_when_it_asks_its_own_listener() {
         t.section("[limits]").list("deny", &["127.0.0.0/8"]);
     })
     .await;
-    let warned = world.edge.log.named("warning");
+    let start = world.edge.log.up_to("ready", |_| true).await.unwrap();
+    let warned = start.named("warning");
     let is_it = |event: &&Value| event["reason"] == "deny_covers_node";
     assert_eq!(warned.iter().filter(is_it).count(), 1, "{warned:?}");
     let (code, report) = world.edge.command(&["reload"]).await;

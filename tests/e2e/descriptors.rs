@@ -30,11 +30,8 @@ pub(crate) async fn with_few_descriptors_strangers_make_room_and_peers_come_in()
         .write("topology.toml", &topology.to_toml())
         .unwrap();
     let edge = Edge::start_with_descriptors(&file, 300).await;
-    let short = edge.log.named("warning");
-    let short = short
-        .iter()
-        .find(|event| event["reason"] == "descriptors_short")
-        .unwrap();
+    let is_it = |e: &serde_json::Value| e["reason"] == "descriptors_short";
+    let short = edge.log.wait("warning", is_it).await.unwrap();
     let detail = short["detail"].as_str().unwrap();
     assert!(detail.contains("the process may have 300"), "{detail}");
     let mut here = Vec::new();

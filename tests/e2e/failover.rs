@@ -83,7 +83,7 @@ async fn a_server_that_is_there_but_cannot_prove_its_name_gets_nothing() {
         .logged("handshake_refused", |e| e["direction"] == "outbound")
         .await;
     assert!(refused["reason"].is_string());
-    assert!(world.partner.untaken().is_empty());
+    assert!(world.partner.untaken().await.is_empty());
 }
 
 #[tokio::test]

@@ -42,14 +42,11 @@ async fn serves(world: &World, path: &str, end: &End) {
 
 /// Closes a client's connection and waits until the edge knows.
 async fn lose(world: &World, client: &Client) {
-    let mark = world.edge.log.mark();
+    let remote = client.wire().local().to_string();
     client.wire().close().await.unwrap();
     world
-        .edge
-        .log
-        .wait_after(mark, "connection_closed", |e| e["peer"].is_null())
-        .await
-        .unwrap();
+        .logged("connection_closed", |e| e["remote"] == remote)
+        .await;
 }
 
 #[tokio::test]
@@ -59,7 +56,7 @@ async fn two_flows_of_one_client_serve_side_by_side_and_one_alone() {
     let (second, two) = flow(&world, 2).await;
     serves(&world, &one, &first).await;
     serves(&world, &two, &second).await;
-    assert!(first.untaken().is_empty() && second.untaken().is_empty());
+    assert!(first.untaken().await.is_empty() && second.untaken().await.is_empty());
     lose(&world, &first).await;
     // Nobody else takes its place, and it is waited for.
     let sent = world
@@ -70,7 +67,7 @@ async fn two_flows_of_one_client_serve_side_by_side_and_one_alone() {
         .await
         .unwrap();
     serves(&world, &two, &second).await;
-    assert!(second.untaken().is_empty());
+    assert!(second.untaken().await.is_empty());
     let (third, again) = flow(&world, 1).await;
     assert_eq!(again, one);
     let got = third.expect("MESSAGE").await.unwrap();
@@ -105,6 +102,6 @@ async fn a_client_that_comes_back_has_its_path_and_its_call_again() {
         world.fe01.answer(&sent, 200).await.unwrap();
     }
     serves(&world, &new, &after).await;
-    assert!(after.untaken().is_empty());
+    assert!(after.untaken().await.is_empty());
     world.stop().await;
 }

@@ -180,6 +180,6 @@ pub(crate) async fn a_head_and_a_body_that_trickle_in_each_end_at_their_deadline
             .unwrap();
         assert_eq!(closed["reason"], reason);
     }
-    assert!(world.fe01.untaken().is_empty());
+    assert!(world.fe01.untaken().await.is_empty());
     world.stop().await;
 }

@@ -111,9 +111,7 @@ async fn a_silent_server_that_asked_for_our_certificate_counts_after_the_handsha
     let identity = lab.site.enterprise.server(FE01).unwrap();
     let fe01 = silent_server(server_config(VERSIONS[1], &lab.roots, &identity)).await;
     let mut topology = lab.site.topology(&[(FE01, fe01)], None);
-    topology
-        .section("[limits]")
-        .text("handshake_timeout", "300ms");
+    topology.section("[limits]").text("handshake_timeout", "4s");
     let edge = lab.edge(&topology).await;
     let alice = lab.client(&edge, "alice").await;
     alice

@@ -175,7 +175,10 @@ async fn a_reload_sends_to_another_collector_and_then_to_none() {
 
 #[tokio::test]
 async fn a_collector_that_is_not_there_is_said_with_what_was_lost_and_harms_no_call() {
-    let address = format!("\"{}\"", Collector::new().address());
+    // Connected to somebody else, its socket takes nothing of the node's.
+    let nobody = Collector::new();
+    nobody.0.connect("127.0.0.1:9").unwrap();
+    let address = format!("\"{}\"", nobody.address());
     let (world, alice) = world(&[("address", &address)]).await;
     for _ in 0..5 {
         text(&world, &alice).await;

@@ -36,8 +36,12 @@ async fn a_peer_that_answers_pings_keeps_its_connection_and_gets_no_pong_of_ours
     assert_eq!(wire.pongs(), 0, "its pongs were taken for pings");
     message_passes(&alice, &world.fe01).await;
     assert!(wire.is_live());
-    assert!(world.edge.log.named("connection_closed").is_empty());
-    world.stop().await;
+    let log = world.stop().await.before("drain");
+    assert!(
+        log.named("connection_closed").is_empty(),
+        "{}",
+        log.to_text()
+    );
 }
 
 #[tokio::test]

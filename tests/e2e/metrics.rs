@@ -297,7 +297,8 @@ async fn a_node_that_drains_is_not_ready_and_goes_on_answering() {
 
 #[tokio::test]
 pub(crate) async fn an_address_that_is_taken_is_served_when_it_is_free_and_a_reload_moves_it() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // At an address of this test's own, where nobody takes the port when it is free.
+    let taken = std::net::TcpListener::bind("127.0.61.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let mut world = World::with(|topology| {
         topology

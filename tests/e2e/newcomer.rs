@@ -1,5 +1,6 @@
 //! A partner that is not in the file yet: what `sipward probe` and `sipward explain` print is pasted, and it is let in.
 use crate::harness::observed::sipward;
+use crate::harness::tls::refusing;
 use crate::harness::{Edge, Lab};
 use serde_json::Value;
 use sipward_lab::pki::{Authority, CrlSpec, Issued, LeafSpec, Usage, chain_pem};
@@ -281,10 +282,8 @@ async fn who_would_share_a_partners_calls_is_said_in_the_sections_and_by_plan() 
 async fn what_cannot_be_proposed_says_why() {
     let lab = Lab::new();
     let file = file(&lab);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
-    let (code, page, _) = probe(&file, &address, &[]).await;
+    let (_held, address) = refusing();
+    let (code, page, _) = probe(&file, &address.to_string(), &[]).await;
     assert_eq!(code, Some(1));
     assert!(page.contains("connection_refused"), "{page}");
     let config = file.to_str().unwrap();

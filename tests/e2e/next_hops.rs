@@ -1,4 +1,5 @@
 //! Where a peer is found that has only a name: SRV, A and AAAA of a name server (RFC 3263), and IPv6 all the way.
+use crate::harness::tls::refusing;
 use crate::harness::{Edge, Lab, World, hangs_up, message_passes};
 use sipward_lab::pki::Issued;
 use sipward_lab::site::TopologyText;
@@ -32,23 +33,17 @@ fn service(priority: u16, address: SocketAddr, target: &str) -> Data {
     Data::Service(priority, 0, address.port(), target.to_owned())
 }
 
-/// A port on which nobody listens any more.
-fn dead() -> SocketAddr {
-    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-}
-
 #[tokio::test]
 pub(crate) async fn a_peer_is_found_by_its_service_and_proves_the_topologys_name() {
     let names = NameServer::start().unwrap();
     let world = named(&names).await;
+    let (_held, dead) = refusing();
     names.set(
         SIPS,
         60,
         &[
             service(20, world.fe01.address(), TARGET),
-            service(10, dead(), TARGET),
+            service(10, dead, TARGET),
         ],
     );
     names.set(TARGET, 60, &[LOOPBACK]);
@@ -86,7 +81,7 @@ async fn a_server_that_proves_the_name_of_the_service_target_only_gets_nothing()
         refused["decision"].is_string(),
         "a trust decision: {refused}"
     );
-    assert!(impostor.untaken().is_empty());
+    assert!(impostor.untaken().await.is_empty());
     world.stop().await;
 }
 

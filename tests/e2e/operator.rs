@@ -111,8 +111,7 @@ async fn one_partys_requests_have_other_lines_until_the_time_is_over() {
         (["--peer", FE01], None),
         (["--client", "bob"], Some(&alice)),
     ] {
-        let mark = world.edge.log.mark();
-        let command = [&["log-level", "all"], &arguments[..], &["--for", "2s"]].concat();
+        let command = [&["log-level", "all"], &arguments[..], &["--for", "4s"]].concat();
         let (code, set) = world.edge.command(&command).await;
         assert_eq!((code, &set["selected"]), (Some(0), &json!(arguments[1])));
         for client in [&alice, &bob] {
@@ -125,10 +124,9 @@ async fn one_partys_requests_have_other_lines_until_the_time_is_over() {
             world.fe01.reply(&got, 200).await.unwrap();
             client.answer(&sent, 200).await.unwrap();
         }
-        let log = &world.edge.log;
-        log.wait_after(mark, "log_level_ended", |_| true)
-            .await
-            .unwrap();
+        let is_over = |e: &Value| e["selected"] == arguments[1];
+        let log = world.edge.log.up_to("log_level_ended", is_over);
+        let log = log.await.unwrap();
         let set = log.named("log_level_set");
         assert_eq!(set.last().unwrap()["selected"], arguments[1]);
         let lines = log.named("request_relayed");

@@ -11,7 +11,7 @@ async fn refused(world: &World, from: &End, request: SipMessage, status: u16, re
     assert_eq!(event["status"], status);
     for server in [&world.fe01, &world.fe02, &world.partner] {
         assert!(
-            server.untaken().is_empty(),
+            server.untaken().await.is_empty(),
             "{} got something",
             server.party()
         );
@@ -241,7 +241,7 @@ async fn a_partner_cannot_reach_a_client_flow_directly() {
         .header("Route", &path)
         .build();
     refused(&world, &world.partner, request, 403, "token_not_for_origin").await;
-    assert!(bob.untaken().is_empty());
+    assert!(bob.untaken().await.is_empty());
 }
 
 #[tokio::test]
@@ -275,8 +275,8 @@ pub(crate) async fn a_stray_ack_is_neither_relayed_nor_answered() {
         .wait("message_dropped", |_| true)
         .await
         .unwrap();
-    assert!(world.fe01.untaken().is_empty());
-    assert!(world.partner.untaken().is_empty());
+    assert!(world.fe01.untaken().await.is_empty());
+    assert!(world.partner.untaken().await.is_empty());
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! `sipward probe`: who refuses whom, address by address, and what came of the OPTIONS.
-use crate::harness::tls::{VERSIONS, server_config, silent_server};
+use crate::harness::tls::{VERSIONS, refusing, server_config, silent_server};
 use crate::harness::{Lab, automatic};
 use serde_json::Value;
 use sipward_lab::site::TopologyText;
@@ -117,9 +117,7 @@ async fn their_refusal_is_told_in_both_versions_of_tls_the_late_one_too() {
 #[tokio::test]
 async fn a_peer_that_is_not_there_or_does_not_answer_is_a_failure() {
     let lab = Lab::new();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
+    let (_held, address) = refusing();
     let (code, at) = probe(&lab, &with_fe01(&lab, address), &[]).await;
     assert_eq!((code, &at["verdict"]), (Some(1), &"failed".into()));
     assert_eq!(at["reason"], "connection_refused");
@@ -142,7 +140,7 @@ async fn a_peer_that_is_not_there_or_does_not_answer_is_a_failure() {
     let identity = lab.site.enterprise.server(FE01).unwrap();
     let silent = silent_server(server_config(VERSIONS[1], &lab.roots, &identity)).await;
     let topology = with_fe01(&lab, silent);
-    let (code, at) = probe(&lab, &topology, &["--timeout", "2"]).await;
+    let (code, at) = probe(&lab, &topology, &["--timeout", "4"]).await;
     assert_eq!((code, &at["verdict"]), (Some(1), &"failed".into()));
     assert_eq!(at["reason"], "no_answer");
     assert_eq!(at["version"], "TLSv1.3");

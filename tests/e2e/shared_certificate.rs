@@ -42,6 +42,7 @@ impl Pair {
         let partner = lab.partner().await;
         let [one, two] = [0, 1].map(|which| (NAMES[which], servers[which].address()));
         let mut topology = lab.site.topology(&[one, two], Some(partner.address()));
+        topology.section("[node]").raw("shards", "2");
         topology.section("[limits]").raw("gather", gather);
         let edge = lab.edge(&topology).await;
         Self {
@@ -71,7 +72,7 @@ impl Pair {
         server.ack(&call, &ok).await.unwrap();
         self.partner.expect("ACK").await.unwrap();
         hangs_up(&self.partner, &mut theirs, server).await;
-        assert!(self.servers[1 - which].untaken().is_empty());
+        assert!(self.servers[1 - which].untaken().await.is_empty());
     }
 }
 

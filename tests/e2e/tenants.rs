@@ -1,9 +1,9 @@
 //! Two tenants at one partner: one server with one certificate, which knows this node by a name and an identity for each.
-use crate::harness::{Edge, Lab, SOON};
+use crate::harness::{Edge, Lab, SOON, in_two_shards};
 use serde_json::Value;
 use sipward_lab::pki::LeafSpec;
 use sipward_lab::site::{EDGE, PARTNER, PARTNER_EDGE, TopologyText};
-use sipward_lab::{Server, SipMessage, Wire};
+use sipward_lab::{EventLog, Server, SipMessage, Wire};
 
 /// What the partner knows this node by, which is a home domain of each tenant as well.
 pub(crate) const NAMES: [&str; 2] = ["sbc.tenant-a.test", "sbc.tenant-b.test"];
@@ -67,8 +67,7 @@ impl Tenants {
                 .list("peers", &[entry]);
         }
         topology.add("[boundary]").raw("peer_name", "true");
-        // In all shards, so that what crosses them is tested.
-        topology.section("[limits]").raw("gather", "0");
+        in_two_shards(&mut topology);
         change(&mut topology);
         let edge = lab.edge(&topology).await;
         Self {
@@ -126,7 +125,7 @@ impl Tenants {
         assert!(via.contains(&face), "{via}");
         self.partner.reply(&got, 200).await.unwrap();
         pbx.answer(&bye, 200).await.unwrap();
-        self.nobody_else(tenant);
+        self.nobody_else(tenant).await;
     }
 
     /// Both values that the node has recorded (RFC 5658 §6) have the name by which the partner knows it: the one for the PBX is
@@ -164,7 +163,7 @@ impl Tenants {
         let got = pbx.expect("BYE").await.unwrap();
         pbx.reply(&got, 200).await.unwrap();
         self.partner.answer(&bye, 200).await.unwrap();
-        self.nobody_else(tenant);
+        self.nobody_else(tenant).await;
     }
 
     /// A call has come to this tenant's PBX, and rings.
@@ -190,14 +189,20 @@ impl Tenants {
     }
 
     /// Nothing of this tenant has reached the other one.
-    fn nobody_else(&self, tenant: usize) {
-        assert!(self.pbx[1 - tenant].untaken().is_empty());
-        let own = ENTRIES[tenant];
-        let last = self.edge.log.named("request").into_iter().next_back();
-        if let Some(last) = last {
-            let peers = [&last["from_peer"], &last["to_peer"]];
-            assert!(peers.contains(&&Value::from(own)), "{last}");
+    async fn nobody_else(&self, tenant: usize) {
+        assert!(self.pbx[1 - tenant].untaken().await.is_empty());
+    }
+
+    /// Stops the daemon, which has relayed calls: each request was of one tenant.
+    async fn stop(self) -> EventLog {
+        let log = self.edge.stop().await;
+        let relayed = log.named("request_relayed");
+        assert!(!relayed.is_empty(), "{}", log.to_text());
+        for request in relayed {
+            let [from, to] = ["from_peer", "to_peer"].map(|key| tenant_of(&request[key]));
+            assert_eq!(from, to, "{request}");
         }
+        log
     }
 
     async fn refused(&self, code: &str) {
@@ -207,6 +212,16 @@ impl Tenants {
             .wait("request_refused", |e| e["reason"] == code);
         refused.await.unwrap();
     }
+}
+
+/// Whose the entry or the PBX of this name is.
+fn tenant_of(peer: &Value) -> usize {
+    let own = ENTRIES
+        .iter()
+        .zip(["fe01.contoso.test", "fe02.contoso.test"]);
+    let mut own = own.map(|(entry, pbx)| peer == entry || peer == pbx);
+    own.position(|is_own| is_own)
+        .unwrap_or_else(|| panic!("{peer} is nobody's"))
 }
 
 #[tokio::test]
@@ -232,7 +247,7 @@ async fn each_tenant_has_its_name_and_its_calls_both_ways() {
         world.calls_in(tenant, &wires[tenant]).await;
         world.calls_out(tenant, &home[tenant]).await;
     }
-    world.edge.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test]
@@ -277,8 +292,10 @@ pub(crate) async fn nobody_of_one_tenant_reaches_the_other() {
     let refused = world.edge.log.wait("handshake_refused", |_| true);
     let refused = refused.await.unwrap();
     assert_eq!(refused["reason"], "ambiguous_identity");
-    assert!(world.pbx.iter().all(|pbx| pbx.untaken().is_empty()));
-    world.edge.stop().await;
+    for pbx in &world.pbx {
+        assert!(pbx.untaken().await.is_empty());
+    }
+    world.stop().await;
 }
 
 #[tokio::test]
@@ -328,7 +345,7 @@ async fn an_entry_outside_its_window_leaves_its_connections_to_no_other() {
     wires[0].ended(SOON).await.unwrap();
     assert_eq!(world.refused_at(0).await, "peer_no_longer_active");
     world.calls_in(1, &wires[1]).await;
-    let log = world.edge.stop().await;
+    let log = world.stop().await;
     let withdrawn = log.named("trust_withdrawn");
     assert!(withdrawn.iter().all(|e| e["peer"] == ENTRIES[0]));
 }
@@ -364,7 +381,7 @@ pub(crate) async fn a_reload_that_takes_one_entry_out_closes_its_connections_alo
     world.calls_in(0, &wires[0]).await;
     // Who still asks for the one that is gone is not served by the one that is left.
     assert_eq!(world.refused_at(1).await, "identity_not_for_peer");
-    let log = world.edge.stop().await;
+    let log = world.stop().await;
     let withdrawn = log.named("trust_withdrawn");
     assert!(withdrawn.iter().all(|e| e["peer"] == ENTRIES[1]));
 }

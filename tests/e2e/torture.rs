@@ -210,7 +210,10 @@ pub(crate) async fn invalid_torture_messages_get_the_status_of_their_index_and_n
         refused += 1;
     }
     assert_eq!(refused, 21);
-    assert!(world.fe01.untaken().is_empty(), "nothing of it passed");
+    assert!(
+        world.fe01.untaken().await.is_empty(),
+        "nothing of it passed"
+    );
 }
 
 #[tokio::test]
@@ -242,7 +245,10 @@ async fn where_the_framing_is_lost_or_never_completes_the_connection_is_closed()
             "{file}"
         );
     }
-    assert!(world.fe01.untaken().is_empty(), "nothing of it passed");
+    assert!(
+        world.fe01.untaken().await.is_empty(),
+        "nothing of it passed"
+    );
     let alice = world.client("alice").await;
     still_serves(&world, &alice, "the next connection").await;
 }

@@ -128,7 +128,7 @@ async fn a_trace_is_drawn_as_a_ladder_and_written_as_a_capture_that_nobody_else_
         .unwrap()
         .with_file_name("trace.pcapng");
     let file = capture.to_str().unwrap();
-    let trace = ["trace", "--for", "3s", "--show-bodies", "--pcap", file];
+    let trace = ["trace", "--for", "5s", "--show-bodies", "--pcap", file];
     let (code, text) = traced(&world, &trace, call_and_refusal(&world, &alice)).await;
     assert_eq!(code, Some(0), "{text}");
     for part in [
@@ -187,7 +187,7 @@ async fn each_selection_takes_its_own_and_nothing_else() {
         ("--call-id", "of-bob"),
     ];
     for (option, selected) in selections {
-        let trace = ["trace", option, selected, "--json", "--for", "2s"];
+        let trace = ["trace", option, selected, "--json", "--for", "3s"];
         let traffic = async {
             for (client, id) in [(&alice, "of-alice"), (&bob, "of-bob")] {
                 let sent = client.message("sip:x@contoso.test", "x").set("Call-ID", id);

@@ -643,7 +643,11 @@ impl Matrix {
             self.fe01.answer(&sent, 200).await.unwrap();
         } else {
             self.fe01.final_answer(&sent).await.unwrap();
-            assert!(server.untaken().is_empty(), "{} got something", case.says);
+            assert!(
+                server.untaken().await.is_empty(),
+                "{} got something",
+                case.says
+            );
         }
         reason
     }

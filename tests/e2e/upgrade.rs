@@ -16,6 +16,8 @@ pub(crate) async fn world(handover: &str) -> World {
 
 /// Upgrades to the same program; gives the number of the new process when it accepts and answers commands.
 pub(crate) async fn upgrade(edge: &Edge) -> u64 {
+    // The new process's socket is what is waited for.
+    edge.log.wait("control_listening", |_| true).await.unwrap();
     let mark = edge.log.mark();
     let (code, upgraded) = edge.command(&["upgrade"]).await;
     assert_eq!(code, Some(0), "{upgraded}");
@@ -157,15 +159,15 @@ async fn clients_are_let_go_evenly_and_the_old_process_ends_behind_them() {
         assert_eq!(ended, Ended::CloseNotify);
     }
     world.logged("former_gone", |_| true).await;
-    // One after the other, over the time.
-    let closed = world.edge.log.named("connection_closed").into_iter();
-    let gone: Vec<_> = closed.filter(|e| e["reason"] == "let_go").collect();
-    assert_eq!(gone.len(), 4);
     let again = world.registered("user0").await;
     let pid_of_next = upgrade(&world.edge).await;
     assert_ne!(pid, pid_of_next);
     again.0.wire().ended(SOON).await.unwrap();
-    stop(world.edge, pid_of_next).await;
+    let log = stop(world.edge, pid_of_next).await;
+    let closed = log.named("connection_closed").into_iter();
+    // The four of the first upgrade, and the one of the second.
+    let gone = closed.filter(|e| e["reason"] == "let_go").count();
+    assert_eq!(gone, 5, "{}", log.to_text());
 }
 
 /// A reload that takes a partner out of the topology ends what that has with the old process, too.
@@ -229,10 +231,10 @@ pub(crate) async fn a_program_that_fails_changes_nothing_and_the_command_says_wh
         e["detail"].to_string().contains("`pol`")
     });
     last.await;
-    let failed = world.edge.log.named("upgrade_failed");
+    let log = world.stop().await;
+    let failed = log.named("upgrade_failed");
     assert_eq!(failed.len(), 4);
     assert!(failed.iter().all(|e| e["reason"] == "upgrade_failed"));
-    let log = world.stop().await;
     assert_eq!(log.named("upgraded").len(), 0);
 }
 

@@ -4,7 +4,7 @@ use crate::harness::tls::{VERSIONS, client_config, shake};
 use crate::harness::{SOON, World};
 use crate::upgrade::{call, home_asks, number_of, phone_asks, stop, upgrade, world};
 use sipward_lab::site::{EDGE, HOME};
-use sipward_lab::{Client, Dialog, Sent, SipMessage};
+use sipward_lab::{Client, Dialog, EventLog, Sent, SipMessage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The old process closes the phone's connection, and the phone comes back to the new one.
@@ -30,11 +30,12 @@ fn cancel_of(call: &Sent) -> SipMessage {
 }
 
 /// No request was refused, and no message dropped.
-async fn all_well(world: World, pid: u64) {
+async fn all_well(world: World, pid: u64) -> EventLog {
     let log = stop(world.edge, pid).await;
     for event in ["request_refused", "message_dropped"] {
         assert_eq!(log.named(event).len(), 0, "{}", log.to_text());
     }
+    log
 }
 
 #[tokio::test]
@@ -336,18 +337,18 @@ async fn an_unregistered_phone_is_kept_as_long_as_its_call_and_the_time_last() {
     home_asks(&world.fe01, &older, &mut of_home, &late, "INVITE").await;
     home_asks(&world.fe01, &older, &mut of_home, &late, "BYE").await;
     world.logged("former_gone", |_| true).await;
+    for (phone, ..) in &calls {
+        phone.wire().ended(SOON).await.unwrap();
+    }
+    let log = all_well(world, pid).await;
     let at = |event: &serde_json::Value| {
         let at = event["ts"].as_str().unwrap();
         time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).unwrap()
     };
-    let began = at(&world.edge.log.named("upgraded")[0]);
-    let closed = world.edge.log.named("connection_closed").into_iter();
+    let began = at(&log.named("upgraded")[0]);
+    let closed = log.named("connection_closed").into_iter();
     let gone = closed.filter(|e| e["reason"] == "let_go");
     let early = gone.filter(|event| at(event) - began < TIME - time::Duration::SECOND);
     // The one without a call, and the one whose call was over.
-    assert!(early.count() <= 2, "{}", world.edge.log.to_text());
-    for (phone, ..) in &calls {
-        phone.wire().ended(SOON).await.unwrap();
-    }
-    all_well(world, pid).await;
+    assert!(early.count() <= 2, "{}", log.to_text());
 }

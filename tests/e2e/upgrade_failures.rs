@@ -259,20 +259,21 @@ async fn a_reload_between_the_two_is_made_by_both_or_by_none() {
     for user in ["alice", "bob"] {
         let phone = if user == "alice" { &alice } else { &bob };
         let mark = world.edge.log.mark();
+        let from = format!("sip:{user}@contoso.test");
+        let log = &world.edge.log;
+        let relayed = log.wait_after(mark, "request_relayed", |e| {
+            e["method"] == "MESSAGE" && e["from"] == from.as_str()
+        });
+        let mut relayed = std::pin::pin!(relayed);
+        // Its line comes a moment after it, and only once the process that has the phone has reloaded.
         loop {
             is_served(&world, phone).await;
-            let relayed = world.edge.log.named("request_relayed");
-            if relayed
-                .iter()
-                .any(|e| e["method"] == "MESSAGE" && e["from"].to_string().contains(user))
-            {
+            let moment = std::time::Duration::from_millis(50);
+            if let Ok(relayed) = tokio::time::timeout(moment, &mut relayed).await {
+                relayed.unwrap();
                 break;
             }
         }
-        let from = format!("sip:{user}@contoso.test");
-        let log = &world.edge.log;
-        let relayed = log.wait_after(mark, "request_relayed", |e| e["from"] == from.as_str());
-        relayed.await.unwrap();
     }
     stop(world.edge, pid).await;
 }

@@ -107,10 +107,11 @@ async fn a_trace_shows_both_processes_whether_it_began_before_or_during_the_upgr
     sends(&world, &alice, "first").await;
     let old = Value::from(world.edge.pid());
     assert_eq!(before.hops("first").await, [Value::Null, Value::Null]);
-    let mark = world.edge.log.mark();
+    let log = &world.edge.log;
+    log.wait("trace_started", |_| true).await.unwrap();
+    let mark = log.mark();
     let pid = upgrade(&world.edge).await;
     // It goes on by itself, at the new process.
-    let log = &world.edge.log;
     let again = log.wait_after(mark, "trace_started", |_| true).await;
     again.unwrap();
     let during = Tracing::start(&world.edge, &["--user", "alice"]).await;
@@ -196,7 +197,7 @@ async fn a_level_of_the_log_holds_at_both_processes_whenever_it_was_set() {
     for user in ["carol", "bob"] {
         let (code, _) = world
             .edge
-            .command(&[&level[..], &[user, "--for", "2s"]].concat())
+            .command(&[&level[..], &[user, "--for", "5s"]].concat())
             .await;
         assert_eq!(code, Some(0));
     }

@@ -1,6 +1,7 @@
 //! `config/asterisk.toml` as it is shipped, with a real Asterisk behind it and phones in front.
 use crate::harness::{
-    Asterisk, Certificates, EDGE, Edge, Mark, Phone, Program, Stage, Target, establish, free_port,
+    Asterisk, Certificates, EDGE, Edge, Event, Mark, Phone, Program, Stage, Target, establish,
+    free_port,
 };
 use sipward_lab::{
     Client, Dialog, EdgeTarget, End, Received, Server, ServerSpec, Transcript, Wire,
@@ -112,9 +113,10 @@ async fn asterisk_phones_register_and_call_each_other_and_either_hangs_up() {
     let (_, mut theirs) = call(&bob, &alice, "alice").await;
     hang_up(&alice, &mut theirs, &bob).await;
     // It is one peer, whoever of the two connected.
-    let accepted = scene.edge.events(Mark::START, "handshake_accepted");
-    assert!(accepted.iter().any(|e| e.text("peer") == PBX));
-    let refused = scene.edge.events(Mark::START, "request_refused");
+    let of_pbx = |e: &Event| e.text("peer") == PBX;
+    let edge = &scene.edge;
+    edge.wait_event(Mark::START, "handshake_accepted", of_pbx);
+    let refused = scene.edge.stop().events(Mark::START, "request_refused");
     assert!(refused.is_empty(), "{refused:?}");
 }
 
@@ -164,7 +166,7 @@ fn asterisk_softphones_talk_and_either_hangs_up() {
         alice.wait("CALL_CLOSED");
         bob.wait("CALL_CLOSED");
     }
-    let refused = scene.edge.events(Mark::START, "request_refused");
+    let refused = scene.edge.stop().events(Mark::START, "request_refused");
     assert!(refused.is_empty(), "{refused:?}");
 }
 
@@ -195,7 +197,7 @@ async fn asterisk_a_call_that_is_given_up_stops_ringing() {
     bob.reply(&cancel, 200).await.unwrap();
     bob.reply(&invite, 487).await.unwrap();
     bob.expect("ACK").await.unwrap();
-    let refused = scene.edge.events(Mark::START, "request_refused");
+    let refused = scene.edge.stop().events(Mark::START, "request_refused");
     assert!(refused.is_empty(), "{refused:?}");
 }
 
@@ -243,7 +245,7 @@ async fn asterisk_an_attended_transfer_connects_the_other_two() {
     let bye = alice.bye(other).await.unwrap();
     alice.answer(&bye, 200).await.unwrap();
     hang_up(&bob, &mut bobs, &carol).await;
-    let refused = scene.edge.events(Mark::START, "request_refused");
+    let refused = scene.edge.stop().events(Mark::START, "request_refused");
     assert!(refused.is_empty(), "{refused:?}");
 }
 
@@ -282,6 +284,6 @@ async fn asterisk_knows_a_partners_call_by_its_certificate() {
     let ok = end.answer(&sent, 200).await.unwrap();
     end.ack(&sent, &ok).await.unwrap();
     hang_up(&carol, &mut theirs, &alice).await;
-    let refused = scene.edge.events(Mark::START, "request_refused");
+    let refused = scene.edge.stop().events(Mark::START, "request_refused");
     assert!(refused.is_empty(), "{refused:?}");
 }

@@ -73,6 +73,7 @@ fn haproxys_health_checks_find_the_edge_and_make_no_line() {
         }
         assert!(counted(&edge) >= 3, "{options}");
         assert!(!balancer.has_said("DOWN"), "{options}");
+        let log = edge.stop();
         for name in [
             "handshake_accepted",
             "handshake_refused",
@@ -80,7 +81,7 @@ fn haproxys_health_checks_find_the_edge_and_make_no_line() {
             "handshake_aborted",
             "connection_closed",
         ] {
-            let lines = edge.events(Mark::START, name);
+            let lines = log.events(Mark::START, name);
             let inbound = lines.iter().filter(|e| e.text("direction") != "outbound");
             assert_eq!(inbound.count(), 0, "{options}: {lines:?}");
         }

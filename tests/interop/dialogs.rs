@@ -18,7 +18,9 @@ fn either_side_holds_the_call_and_either_ends_it() {
     };
     let lab = Lab::registered(&["REUSE"]);
     for (first, second) in [(&lab.alice, &lab.bob), (&lab.bob, &lab.alice)] {
+        let before = lab.edge.mark();
         establish(&lab.alice, &lab.bob, "bob");
+        lab.edge.wait_relayed(before, "INVITE", 200);
         for holder in [first, second] {
             let (before, heard) = (lab.edge.mark(), first.mark());
             holder.hold();

@@ -86,7 +86,10 @@ fn old_and_weak_factory_certificates_make_clients() {
             assert_eq!(accepted.text("peer"), "");
         }
     }
-    assert_eq!(edge.events(Mark::START, "handshake_refused").len(), 0);
+    assert_eq!(
+        edge.stop().events(Mark::START, "handshake_refused").len(),
+        0
+    );
 }
 
 #[test]
@@ -128,5 +131,8 @@ fn a_factory_like_certificate_with_a_servers_name_is_refused() {
             "{refused:?}"
         );
     }
-    assert_eq!(edge.events(Mark::START, "handshake_accepted").len(), 0);
+    assert_eq!(
+        edge.stop().events(Mark::START, "handshake_accepted").len(),
+        0
+    );
 }

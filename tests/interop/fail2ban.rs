@@ -57,7 +57,7 @@ async fn fail2ban_counts_refused_strangers_and_clients_and_nobody_else() {
         edge.wait_event(Mark::START, "handshake_refused", |e| e.contains(name));
     }
 
-    let lines = edge.lines();
+    let lines = edge.stop().lines(Mark::START);
     let log = certificates.directory().join("sipward.log");
     fs::write(&log, format!("{}\n", lines.join("\n"))).unwrap();
     let filter = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/fail2ban/sipward.conf");

@@ -35,7 +35,9 @@ fn kamailio_phones_register_and_call_each_other_while_one_of_two_servers_is_down
     home.wait_request(Mark::START, "REGISTER");
     for (caller, callee, user) in [(&alice, &bob, "bob"), (&bob, &alice, "alice")] {
         for ends in [caller, callee] {
+            let before = edge.mark();
             establish(caller, callee, user);
+            edge.wait_relayed(before, "INVITE", 200);
             let before = edge.mark();
             ends.hold();
             edge.wait_relayed(before, "INVITE", 200);
@@ -56,7 +58,7 @@ fn kamailio_phones_register_and_call_each_other_while_one_of_two_servers_is_down
     let before = bob.mark();
     alice.message("good morning");
     bob.wait_trace(before, "good morning");
-    let refused = edge.events(Mark::START, "request_refused");
+    let refused = edge.stop().events(Mark::START, "request_refused");
     assert!(refused.is_empty(), "{refused:?}");
 }
 
@@ -85,7 +87,9 @@ fn kamailio_without_path_calls_phones_by_the_contacts_that_it_keeps() {
     let register = home.wait_request(Mark::START, "REGISTER");
     assert!(register.contains(" path=<null> "), "{register}");
     for (caller, callee, user) in [(&alice, &bob, "bob"), (&bob, &alice, "alice")] {
+        let before = edge.mark();
         establish(caller, callee, user);
+        edge.wait_relayed(before, "INVITE", 200);
         for ends in [caller, callee] {
             let before = edge.mark();
             ends.hold();
@@ -119,6 +123,6 @@ fn kamailio_without_path_calls_phones_by_the_contacts_that_it_keeps() {
     bob.hang_up();
     alice.wait("CALL_CLOSED");
     bob.wait("CALL_CLOSED");
-    let refused = edge.events(Mark::START, "request_refused");
+    let refused = edge.stop().events(Mark::START, "request_refused");
     assert!(refused.is_empty(), "{refused:?}");
 }

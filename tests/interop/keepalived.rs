@@ -76,7 +76,7 @@ fn wait_shown(from: &Namespace, node: &str) -> Duration {
         if text.contains(node) {
             return begun.elapsed();
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{text}");
+        assert!(begun.elapsed() < Duration::from_secs(90), "{text}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

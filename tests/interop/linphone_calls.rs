@@ -167,7 +167,8 @@ fn assert_phone_refuses(ca: impl Fn(&Certificates) -> PathBuf, name: &str, reaso
     assert_eq!(refused.text("direction"), "inbound");
     assert_eq!(refused.text("sni"), name);
     assert_eq!(refused.text("reason"), reason, "{refused:?}");
-    assert!(edge.events(Mark::START, "request_relayed").is_empty());
+    let relayed = edge.stop().events(Mark::START, "request_relayed");
+    assert!(relayed.is_empty(), "{relayed:?}");
 }
 
 #[test]

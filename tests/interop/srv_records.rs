@@ -119,6 +119,7 @@ async fn softphones_find_two_nodes_by_srv_and_their_calls_go_on_when_one_is_kill
         });
     }
     establish(&alice, &bob, "bob");
+    first.wait_relayed(Mark::START, "INVITE", 200);
     let mark = first.mark();
     drop(second);
     // The next refresh finds nobody there, and the next record somebody.
@@ -155,5 +156,5 @@ async fn softphones_find_two_nodes_by_srv_and_their_calls_go_on_when_one_is_kill
             phone.wait("CALL_CLOSED");
         }
     }
-    assert_eq!(first.events(mark, "request_refused").len(), 0);
+    assert_eq!(first.stop().events(mark, "request_refused").len(), 0);
 }

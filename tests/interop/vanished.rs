@@ -1,9 +1,9 @@
 //! A phone whose network is gone without a word, in a network namespace of its own: the kernel finds that out by what is not
 //! acknowledged, within the half minute that the daemon asks for.
-use crate::harness::{Edge, Event, Mark, Namespace, Process, Program, Stage};
+use crate::harness::{Edge, Mark, Namespace, Process, Program, Stage};
 use sipward_lab::site::{EDGE, Site};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Beyond the half minute; without the option it would take a quarter of an hour.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -36,21 +36,6 @@ fn openssl(inside: &Namespace, arguments: &[&str], site: &Site) -> Command {
 const REGISTER: &str = "REGISTER sip:contoso.test SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.6:5061;branch=z9hG4bKone\r\nMax-Forwards: 70\r\n\
 From: <sip:alice@contoso.test>;tag=a\r\nTo: <sip:alice@contoso.test>\r\nCall-ID: vanished\r\nCSeq: 1 REGISTER\r\n\
 Contact: <sip:alice@192.0.2.6:5061;transport=tls>\r\nContent-Length: 0\r\n\r\n";
-
-/// Waits for the end of a client's connection, longer than for anything else here.
-#[expect(clippy::disallowed_methods, reason = "the kernel takes half a minute")]
-fn closed_since(edge: &Edge, seen: Mark) -> Event {
-    let begun = Instant::now();
-    loop {
-        let closed = edge.events(seen, "connection_closed").into_iter();
-        let mut of_clients = closed.filter(|event| event.text("peer").is_empty());
-        if let Some(event) = of_clients.next() {
-            return event;
-        }
-        assert!(begun.elapsed() < PATIENCE, "it is still open");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
 
 #[test]
 fn a_phone_whose_network_is_gone_is_found_out_by_what_it_does_not_acknowledge() {
@@ -107,7 +92,10 @@ fn a_phone_whose_network_is_gone_is_found_out_by_what_it_does_not_acknowledge() 
         .status();
     assert!(down.unwrap().success());
     let seen = edge.mark();
-    let closed = closed_since(&edge, seen);
+    // The kernel takes half a minute.
+    let closed = edge.wait_event_for(PATIENCE, seen, "connection_closed", |event| {
+        event.text("peer").is_empty()
+    });
     assert!(closed.text("remote").starts_with("192.0.2.6:"));
     assert_eq!(closed.text("reason"), "io_error");
     drop(phone);

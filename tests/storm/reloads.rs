@@ -5,7 +5,7 @@ use sipward::daemon::control::{ReloadResult, Reply, Request, ask};
 use sipward_lab::pki::{CrlSpec, Serial};
 use sipward_lab::site::{EDGE, HOME, Site};
 use sipward_lab::{
-    Client, EdgeTarget, EventLog, LabError, Server, ServerSpec, Transcript, trust_only,
+    Client, EdgeTarget, LabError, LiveLog, Server, ServerSpec, Transcript, trust_only,
 };
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ impl Size {
 /// The daemon as a process of its own, so that its memory is its own too.
 struct Daemon {
     child: Child,
-    log: EventLog,
+    log: LiveLog,
     socket: PathBuf,
 }
 
@@ -59,7 +59,7 @@ impl Daemon {
             .spawn()
             .unwrap();
         let stderr = child.stderr.take().unwrap();
-        let log = EventLog::default();
+        let log = LiveLog::default();
         let lines = log.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -169,9 +169,9 @@ async fn a_reload_storm_under_calls_fails_no_call_and_keeps_memory_flat() {
     let text = site.topology(&[("fe01.contoso.test", fe01.address())], None);
     let file = site.write("topology.toml", &text.to_toml()).unwrap();
     let daemon = Daemon::start(&file).await;
-    let listening = daemon.log.named("listening");
+    let listening = daemon.log.wait("listening", |_| true).await.unwrap();
     let face = EdgeTarget {
-        address: listening[0]["address"].as_str().unwrap().parse().unwrap(),
+        address: listening["address"].as_str().unwrap().parse().unwrap(),
         name: EDGE.to_owned(),
         roots,
         transcript: Transcript::new(),

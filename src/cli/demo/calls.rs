@@ -6,7 +6,7 @@ use super::failure::ScenarioFailure;
 use super::scenario::{Scenario, Steps, titled};
 use super::setup::DemoSetup;
 use serde_json::Value;
-use sipward_lab::{Dialog, End, EventLog, LabError};
+use sipward_lab::{Dialog, End, LabError, LiveLog};
 
 /// The columns between two clients of the home domain.
 const AT_HOME: &[&str] = &["alice", "edge", "fe01", "bob"];
@@ -155,7 +155,7 @@ async fn relayed(setup: &DemoSetup, mark: usize, method: &str) -> Result<(), Lab
 /// Waits until an event with this field stands in the log. The log is written by a thread of its own, so without this the line
 /// could appear below the next scenario.
 pub(super) async fn logged(
-    log: &EventLog,
+    log: &LiveLog,
     mark: usize,
     event: &str,
     key: &str,

@@ -8,8 +8,8 @@ use rustls::RootCertStore;
 use sipward_lab::pki::{Issued, LeafSpec};
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
 use sipward_lab::{
-    Client, EdgeTarget, EventLog, HomeServer, LineWriter, Registrar, Server, ServerSpec,
-    Transcript, trust_only,
+    Client, EdgeTarget, HomeServer, LineWriter, LiveLog, Registrar, Server, ServerSpec, Transcript,
+    trust_only,
 };
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -34,7 +34,7 @@ pub(super) struct DemoSetup {
     /// What all ends sent and received; the ladders are drawn from it.
     pub(super) transcript: Transcript,
     /// The daemon's log. A scenario counts as done when its event stands here.
-    pub(super) log: EventLog,
+    pub(super) log: LiveLog,
     /// Where the daemon listens: a free port, for clients and servers alike.
     pub(super) edge: SocketAddr,
     /// Where monitoring is answered, if the demo stays.
@@ -129,7 +129,7 @@ impl DemoSetup {
         let file = site.write("topology.toml", &topology.to_toml())?;
 
         // Every request is logged, and as JSON: the scenarios wait for the log's events before they go on.
-        let log = EventLog::default();
+        let log = LiveLog::default();
         let settings = LogSettings {
             requests: LogRequests::All,
             identities: LogIdentities::Full,

@@ -15,8 +15,8 @@ use sipward::reason::DaemonReason;
 use sipward_lab::pki::Issued;
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use sipward_lab::{
-    Client, Dialog, EdgeTarget, End, EventLog, HomeServer, Received, Registrar, Server, ServerSpec,
-    Transcript, trust_only,
+    Client, Dialog, EdgeTarget, End, EventLog, HomeServer, LiveLog, Received, Registrar, Server,
+    ServerSpec, Transcript, trust_only,
 };
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -33,8 +33,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) struct Edge {
     child: Child,
     reader: Option<JoinHandle<()>>,
-    /// Its log.
-    pub(crate) log: EventLog,
+    /// Its log, which is behind what it does. [`Edge::stop`] gives the whole one.
+    pub(crate) log: LiveLog,
     /// Its control socket.
     pub(crate) socket: PathBuf,
     /// The first listener's address.
@@ -100,8 +100,7 @@ impl Edge {
             socket: runtime.join("control.sock"),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
-        edge.log.wait("ready", |_| true).await.unwrap();
-        edge.address = edge.listener(None);
+        edge.address = edge.listener(|_| true).await;
         edge
     }
 
@@ -111,17 +110,16 @@ impl Edge {
         let (mut child, log, reader) = spawn(command, topology, topology.parent().unwrap());
         let status = child.wait().unwrap();
         reader.join().unwrap();
-        (status.code(), log)
+        (status.code(), whole(&log))
     }
 
-    /// The bound address of a listener by its name; `None`: the first one.
-    pub(crate) fn listener(&self, name: Option<&str>) -> SocketAddr {
-        self.log
-            .named("listening")
-            .into_iter()
-            .find(|e| name.is_none_or(|n| e["listener"] == n))
-            .and_then(|e| e["address"].as_str()?.parse().ok())
-            .expect("no such listener in the log")
+    /// The bound address of the first such listener of a daemon that is ready.
+    pub(crate) async fn listener(&self, wanted: impl Fn(&Value) -> bool) -> SocketAddr {
+        let started = self.log.up_to("ready", |_| true).await.unwrap();
+        let listening = started.named("listening").into_iter();
+        let mut listening = listening.filter(wanted);
+        let found = listening.next().expect("no such listener in the log");
+        found["address"].as_str().unwrap().parse().unwrap()
     }
 
     /// Its process.
@@ -143,11 +141,13 @@ impl Edge {
         stand_still(self.child.id());
     }
 
-    /// SIGHUP; gives the `reload` event that comes of it.
+    /// SIGHUP; gives the `reload` event that comes of it, if those of earlier signals have been waited for.
     pub(crate) async fn reload(&self) -> Value {
         let mark = self.log.mark();
         self.signal("HUP");
-        self.log.wait_after(mark, "reload", |_| true).await.unwrap()
+        let by_signal = |e: &Value| e["trigger"] == "signal";
+        let reloaded = self.log.wait_after(mark, "reload", by_signal);
+        reloaded.await.unwrap()
     }
 
     /// `sipward COMMAND...` for this daemon, with `--json`: exit code, and what it printed (null: nothing that is JSON).
@@ -223,8 +223,14 @@ impl Edge {
             .await
             .unwrap();
         let status = self.child.wait().unwrap();
-        (status, self.log.clone())
+        (status, whole(&self.log))
     }
+}
+
+/// The whole log of a daemon that has ended, when all that it wrote was read.
+#[expect(clippy::disallowed_methods, reason = "nothing comes any more")]
+fn whole(log: &LiveLog) -> EventLog {
+    log.so_far()
 }
 
 /// Stops a process where it is, until a SIGCONT; it does nothing any more when this returns.
@@ -251,11 +257,11 @@ impl Drop for Edge {
         let _ = self.child.wait();
         if std::thread::panicking() {
             // Those that it has started itself.
-            for upgraded in self.log.named("upgraded") {
+            for upgraded in whole(&self.log).named("upgraded") {
                 let pid = upgraded["pid"].to_string();
                 let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
             }
-            eprintln!("--- the daemon's log\n{}", self.log.to_text());
+            eprintln!("--- the daemon's log\n{}", self.log);
         }
     }
 }
@@ -264,7 +270,7 @@ fn spawn(
     mut command: Command,
     topology: &Path,
     runtime: &Path,
-) -> (Child, EventLog, JoinHandle<()>) {
+) -> (Child, LiveLog, JoinHandle<()>) {
     let mut child = command
         .arg("run")
         .arg(topology)
@@ -275,13 +281,13 @@ fn spawn(
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let log = EventLog::default();
+    let log = LiveLog::default();
     let stderr = child.stderr.take().unwrap();
     let reader = read_log(stderr, log.clone());
     (child, log, reader)
 }
 
-fn read_log(stderr: impl Read + Send + 'static, log: EventLog) -> JoinHandle<()> {
+fn read_log(stderr: impl Read + Send + 'static, log: LiveLog) -> JoinHandle<()> {
     let observed = Observed::of_thread();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).split(b'\n') {
@@ -395,8 +401,7 @@ impl World {
             ],
             Some(partner.address()),
         );
-        // The few connections of a test lie in all shards, so that what crosses them is tested.
-        topology.section("[limits]").raw("gather", "0");
+        in_two_shards(&mut topology);
         change(&mut topology);
         let edge = lab.edge(&topology).await;
         Self {
@@ -482,6 +487,13 @@ impl World {
         self.logged("request_refused", |e| e["reason"] == reason)
             .await
     }
+}
+
+/// The few connections of a test lie in both shards in turn, so that what crosses them is tested, and as on every machine: by
+/// default there is a shard for each core.
+pub(crate) fn in_two_shards(topology: &mut TopologyText) {
+    topology.section("[node]").raw("shards", "2");
+    topology.section("[limits]").raw("gather", "0");
 }
 
 /// Makes a scripted server answer by itself.

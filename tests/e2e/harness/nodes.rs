@@ -1,5 +1,5 @@
 //! Several nodes of one site on real connections, their home server and their phones.
-use super::{Edge, Lab};
+use super::{Edge, Lab, in_two_shards};
 use sipward_lab::pki::LeafSpec;
 use sipward_lab::site::{EDGE, TopologyText};
 use sipward_lab::{Client, Dialog, EdgeTarget, End, Received, Server, Wire};
@@ -23,7 +23,7 @@ pub(crate) fn topology(lab: &Lab, at: usize, fe01: &Server) -> TopologyText {
     let mut topology = lab
         .site
         .topology(&[("fe01.contoso.test", fe01.address())], None);
-    topology.section("[limits]").raw("gather", "0");
+    in_two_shards(&mut topology);
     topology
         .section("[node]")
         .text("fqdn", NODES[at])

@@ -6,7 +6,7 @@ use sipward_lab::pki::Issued;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Both versions, each to be tried alone.
 pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] =
@@ -87,6 +87,14 @@ pub(crate) async fn shake(
         .await
 }
 
+/// An address at which nobody listens, and nobody else can while the socket is held.
+pub(crate) fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
 /// A bare connection.
 #[expect(
     clippy::disallowed_methods,
@@ -102,7 +110,7 @@ pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     reason = "ends of a test are the outside world"
 )]
 pub(crate) async fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
     socket
         .bind(SocketAddr::new(source.parse().unwrap(), 0))
         .unwrap();

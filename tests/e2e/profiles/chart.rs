@@ -86,8 +86,8 @@ impl<'a> Chart<'a> {
                 _ => panic!("no row of a chart: {row}"),
             }
         }
-        self.caller.is_content(rows);
-        self.callee.is_content(rows);
+        self.caller.is_content(rows).await;
+        self.callee.is_content(rows).await;
     }
 
     /// Plays one after the other.

@@ -285,10 +285,11 @@ impl<'a> Side<'a> {
     }
 
     /// Nothing has come that the chart does not have.
-    pub(super) fn is_content(&self, chart: &str) {
+    pub(super) async fn is_content(&self, chart: &str) {
         let more: Vec<String> = self
             .end
             .untaken()
+            .await
             .into_iter()
             .map(|received| received.message)
             // A busy machine may let a 100 become due.

@@ -177,7 +177,13 @@ pub(crate) async fn skype_for_business_without_path_a_client_is_reached_in_its_d
     let got = fe02.expect("MESSAGE").await.unwrap();
     fe02.reply(&got, 480).await.unwrap();
     fe01.answer(&sent, 480).await.unwrap();
-    assert!(alice.untaken().iter().all(|r| r.message.method().is_none()));
+    assert!(
+        alice
+            .untaken()
+            .await
+            .iter()
+            .all(|r| r.message.method().is_none())
+    );
     stop(edge, &["no_route"]).await;
 }
 

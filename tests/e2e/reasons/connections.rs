@@ -122,19 +122,19 @@ pub(super) async fn a_client_that_sends_and_never_reads_is_closed_when_its_answe
     .await;
     let config = client_config(VERSIONS[1], &world.lab.roots, None);
     let mut tls = shake(config, world.edge.address, EDGE).await.unwrap();
-    let mut count = 0;
-    let piled_up = || {
-        let closed = world.edge.log.named("connection_closed");
-        closed.first().map(|event| event["reason"].clone())
-    };
-    while piled_up().is_none() && count < 200_000 {
-        count += 1;
-        let options = format!(
-            "OPTIONS sip:{EDGE} SIP/2.0\r\nVia: SIP/2.0/TLS c.test;branch=z9hG4bK{count}\r\nMax-Forwards: 70\r\nFrom: <sip:a@contoso.test>;tag=1\r\nTo: <sip:{EDGE}>\r\nCall-ID: {count}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-        );
-        if tls.write_all(options.as_bytes()).await.is_err() {
-            break;
+    let flood = async {
+        for count in 0..200_000 {
+            let options = format!(
+                "OPTIONS sip:{EDGE} SIP/2.0\r\nVia: SIP/2.0/TLS c.test;branch=z9hG4bK{count}\r\nMax-Forwards: 70\r\nFrom: <sip:a@contoso.test>;tag=1\r\nTo: <sip:{EDGE}>\r\nCall-ID: {count}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            );
+            if tls.write_all(options.as_bytes()).await.is_err() {
+                break;
+            }
         }
+    };
+    tokio::select! {
+        _ = world.edge.log.wait("connection_closed", |_| true) => {}
+        () = flood => {}
     }
     world
         .logged("connection_closed", |e| e["reason"] == "send_queue_full")

@@ -3,13 +3,14 @@ use super::certificates::{Certificates, HOME, Pair};
 use super::feed::Mark;
 use super::kamailio::{CONTOSO, Site};
 use super::namespace::Namespace;
-use super::process::Process;
+use super::process::{PATIENCE, Process};
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A running edge.
@@ -251,11 +252,6 @@ impl Edge {
         edge
     }
 
-    /// The lines of its log until now.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.process.read(Mark::START, <[String]>::to_vec)
-    }
-
     /// The port of its listener.
     pub(crate) fn port(&self) -> u16 {
         self.port
@@ -273,7 +269,19 @@ impl Edge {
         name: &str,
         wanted: impl Fn(&Event) -> bool,
     ) -> Event {
-        self.process.wait(since, &format!("event {name}"), |line| {
+        self.wait_event_for(PATIENCE, since, name, wanted)
+    }
+
+    /// As [`Edge::wait_event`], for so long at most.
+    pub(crate) fn wait_event_for(
+        &self,
+        limit: Duration,
+        since: Mark,
+        name: &str,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Event {
+        let what = format!("event {name}");
+        self.process.wait_for(limit, since, &what, |line| {
             Event::parse(line).filter(|event| event.name() == name && wanted(event))
         })
     }
@@ -285,15 +293,32 @@ impl Edge {
         })
     }
 
-    /// The events of a name since a mark, without waiting.
-    pub(crate) fn events(&self, since: Mark, name: &str) -> Vec<Event> {
-        self.process.read(since, |lines| {
-            lines
-                .iter()
-                .filter_map(|line| Event::parse(line))
-                .filter(|event| event.name() == name)
-                .collect()
+    /// Stops it. The log of a daemon that runs is behind what it does, so that nothing can be said of what it lacks.
+    pub(crate) fn stop(&self) -> WholeLog<'_> {
+        self.process.end();
+        WholeLog(&self.process)
+    }
+}
+
+/// The log of a daemon that has ended, up to where it was told to.
+pub(crate) struct WholeLog<'a>(&'a Process);
+
+impl WholeLog<'_> {
+    /// Its lines since a mark.
+    pub(crate) fn lines(&self, since: Mark) -> Vec<String> {
+        // Whoever goes on sending is refused from there on.
+        let is_end = |line: &&String| Event::parse(line).is_some_and(|it| it.name() == "drain");
+        self.0.read(since, |lines| {
+            let lines = lines.iter().take_while(|line| !is_end(line));
+            lines.cloned().collect()
         })
+    }
+
+    /// The events of a name since a mark.
+    pub(crate) fn events(&self, since: Mark, name: &str) -> Vec<Event> {
+        let lines = self.lines(since);
+        let events = lines.iter().filter_map(|line| Event::parse(line));
+        events.filter(|event| event.name() == name).collect()
     }
 }
 

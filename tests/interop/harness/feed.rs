@@ -50,6 +50,15 @@ impl<T> Feed<T> {
         self.grown.notify_all();
     }
 
+    /// Waits until nothing more will come; whether that is so in time.
+    pub(crate) fn wait_over(&self, limit: Duration) -> bool {
+        let waited = self
+            .grown
+            .wait_timeout_while(self.lock(), limit, |state| !state.over);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.over
+    }
+
     /// The end as of now.
     pub(crate) fn mark(&self) -> Mark {
         Mark(self.lock().items.len())

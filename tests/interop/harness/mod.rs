@@ -31,6 +31,6 @@ pub(crate) use linphone::Linphone;
 pub(crate) use namespace::Namespace;
 pub(crate) use openssl::Openssl;
 pub(crate) use ports::free_port;
-pub(crate) use process::{Process, finish};
+pub(crate) use process::{PATIENCE, Process, finish};
 pub(crate) use relay::Relay;
 pub(crate) use stage::{Program, Stage};

@@ -100,9 +100,26 @@ impl Process {
         what: &str,
         pick: impl FnMut(&String) -> Option<R>,
     ) -> R {
+        self.wait_for(PATIENCE, since, what, pick)
+    }
+
+    /// As [`Process::wait`], for so long at most.
+    pub(crate) fn wait_for<R>(
+        &self,
+        limit: Duration,
+        since: Mark,
+        what: &str,
+        pick: impl FnMut(&String) -> Option<R>,
+    ) -> R {
         self.lines
-            .wait(since, PATIENCE, pick)
+            .wait(since, limit, pick)
             .unwrap_or_else(|| panic!("{}: {what} did not come", self.name))
+    }
+
+    /// Has it end by itself, and waits until it has and all that it wrote was read.
+    pub(crate) fn end(&self) {
+        signal_group("TERM", self.child.id());
+        assert!(self.lines.wait_over(PATIENCE), "{} does not end", self.name);
     }
 
     /// Waits for a line since a mark that holds a text.
@@ -190,7 +207,7 @@ impl Output {
 pub(crate) fn finish(command: &Command) -> Output {
     let mut limited = Command::new("timeout");
     limited
-        .args(["-k", "1", "15"])
+        .args(["-k", "1", "40"])
         .arg(command.get_program())
         .args(command.get_args());
     let output = limited
