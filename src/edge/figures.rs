@@ -1,11 +1,8 @@
 //! Figures for monitoring: what each shard answers quickly, and what is read without asking one.
-use super::clock;
 use super::handle::Edge;
 use super::peer_states::Down;
 use super::shard::Shard;
 use crate::observe::{RefusalRing, RequestTotals};
-use crate::proxy::Fitness;
-use crate::topology::Topology;
 use std::time::Duration;
 
 /// Figures of one shard. None of them takes longer where there are more clients or transactions.
@@ -41,12 +38,6 @@ impl Edge {
     /// What was counted of requests, over all shards. They are not asked for it.
     pub fn requests(&self) -> RequestTotals {
         RequestTotals::of(&self.tallies)
-    }
-
-    /// Where each peer of a topology stands, in the order of the file.
-    pub fn fitness(&self, topology: &Topology) -> Vec<Fitness> {
-        let names = topology.peers().iter().map(|peer| peer.name.as_str());
-        self.health.fitness(names, clock::now())
     }
 }
 

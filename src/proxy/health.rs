@@ -326,16 +326,6 @@ impl HealthBoard {
         let state = |fqdn| peers.get(&PeerKey::of(fqdn)).map_or(&unknown, |it| &**it);
         fqdns.map(|fqdn| state(fqdn).condition(now)).collect()
     }
-
-    /// Where the peers of these names stand; one that has just come back is up.
-    pub fn fitness<'n>(&self, fqdns: impl Iterator<Item = &'n str>, now: Instant) -> Vec<Fitness> {
-        // One lock for all of them: only loading a generation takes it besides.
-        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = |fqdn| peers.get(&PeerKey::of(fqdn));
-        fqdns
-            .map(|fqdn| state(fqdn).map_or(Fitness::Up, |it| it.fitness(now, Duration::ZERO)))
-            .collect()
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `[http]`: what monitoring reads is right and well-formed, whoever else asks is bounded, and no call notices.
 use crate::harness::http::{connect, get, program, say};
 use crate::harness::{SOON, World, hangs_up, message_passes};
+use sipward_lab::site::{EDGE, PARTNER_EDGE};
 use sipward_lab::{Client, Wire};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -46,11 +47,32 @@ async fn happenings(world: &World) -> (Client, Client, Wire) {
 
 #[tokio::test]
 async fn figures_show_what_has_happened_and_promtool_has_nothing_against_them() {
-    let world = world().await;
+    let world = World::with(|topology| {
+        topology.section("[http]").text("address", "127.0.0.1:0");
+        topology.section("[limits]").raw("body_bytes", "2000");
+        let partner = topology.find("[[peer]]", "fqdn", PARTNER_EDGE).unwrap();
+        partner.text("not_after", "2099-01-01T00:00:00Z");
+    })
+    .await;
     let _ends = happenings(&world).await;
-    let metrics = world
-        .edge
-        .metrics_once(|metrics| metrics.sample(r#"sipward_connections{role="federated"}"#) >= 1.0);
+    // A server that nobody lists, and a body that is too long.
+    let rogue = world.lab.home("rogue").await;
+    if let Ok(wire) = rogue.dial(world.edge.address, EDGE).await {
+        wire.ended(SOON).await.unwrap();
+    }
+    let long = world.client("long").await;
+    let sent = long.message("sip:bob@contoso.test", &"x".repeat(3_000));
+    sent.send().await.unwrap();
+    let metrics = world.edge.metrics_once(|metrics| {
+        [
+            r#"sipward_connections{role="federated"}"#,
+            r#"sipward_connections_closed_total{reason="body_too_large"}"#,
+            r#"sipward_handshakes_total{outcome="refused",reason="not_in_topology"}"#,
+        ]
+        .iter()
+        .all(|series| metrics.sample(series) >= 1.0)
+            && metrics.sample(r#"sipward_connections{role="client"}"#) < 3.0
+    });
     let metrics = metrics.await;
     for (series, value) in [
         (
@@ -88,7 +110,18 @@ async fn figures_show_what_has_happened_and_promtool_has_nothing_against_them() 
         ),
         (
             r#"sipward_handshakes_total{outcome="accepted",reason=""}"#,
-            2.0,
+            3.0,
+        ),
+        (
+            r#"sipward_handshakes_total{outcome="refused",reason="not_in_topology"}"#,
+            1.0,
+        ),
+        (r#"sipward_limit_hits_total{limit="body_bytes"}"#, 1.0),
+        ("sipward_calls", 0.0),
+        ("sipward_log_lines_dropped_total", 0.0),
+        (
+            r#"sipward_expiry_timestamp_seconds{kind="peer_window",name="edge.fabrikam.test"}"#,
+            4_070_908_800.0,
         ),
         (
             r#"sipward_peer_up{peer="fe01.contoso.test",kind="home"}"#,
@@ -106,8 +139,15 @@ async fn figures_show_what_has_happened_and_promtool_has_nothing_against_them() 
         assert_eq!(metrics.sample(series), value, "{series}\n{}", metrics.body);
     }
     let now = sipward_lab::pki::now().as_secs() as f64;
-    let own = r#"sipward_expiry_timestamp_seconds{kind="own_certificate",name="edge"}"#;
-    assert!(metrics.sample(own) > now, "{}", metrics.body);
+    for (kind, name) in [
+        ("own_certificate", "edge"),
+        ("crl", "enterprise-ca"),
+        ("crl", "fabrikam-ca"),
+        ("anchor", "fabrikam-ca"),
+    ] {
+        let series = format!(r#"sipward_expiry_timestamp_seconds{{kind="{kind}",name="{name}"}}"#);
+        assert!(metrics.sample(&series) > now, "{series}\n{}", metrics.body);
+    }
     assert!(metrics.sample("process_resident_memory_bytes") > 1e6);
     assert!(metrics.sample("process_open_fds") > 3.0);
     // Nothing that a remote has chosen is a label.

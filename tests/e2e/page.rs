@@ -79,6 +79,18 @@ async fn the_page_shows_the_node_its_peers_and_what_was_refused_and_what_strange
     world.stop().await;
 }
 
+/// Whether the box of the picture whose tooltip begins so is drawn in this colour: its border and its dot.
+fn is_drawn(page: &str, tooltip: &str, colour: &str) -> bool {
+    let (_, rest) = page.split_once(&format!("<title>{tooltip}")).unwrap();
+    let (shape, _) = rest.split_once("</g>").unwrap();
+    shape.matches(colour).count() == 2
+}
+
+// Red, amber and green of the picture.
+const RED: &str = "\"#c0392b\"";
+const AMBER: &str = "\"#c77c02\"";
+const GREEN: &str = "\"#1e8449\"";
+
 #[tokio::test]
 async fn a_member_that_is_taken_out_is_red_and_the_page_says_why() {
     let lab = Lab::new();
@@ -107,11 +119,60 @@ async fn a_member_that_is_taken_out_is_red_and_the_page_says_why() {
     connected.await.unwrap();
     fe01.kill();
     let page = page_with(address, "1 of 2 members up").await;
-    assert!(page.contains("<title>fe01.contoso.test: down; member, 0 connections</title>"));
-    assert!(page.contains("<title>pool front-end: in part; 1 of 2 members up</title>"));
+    for (tooltip, colour) in [
+        ("fe01.contoso.test: down; member, 0 connections", RED),
+        ("fe02.contoso.test: up; member, ", GREEN),
+        ("pool front-end: in part; 1 of 2 members up", AMBER),
+        ("edge01.contoso.test: up; serves", GREEN),
+    ] {
+        assert!(is_drawn(&page, tooltip, colour), "{tooltip}: {page}");
+    }
     assert!(page.contains("<td>fe01.contoso.test</td><td>"), "{page}");
     assert!(!page.contains("Every peer takes requests."));
     edge.stop().await;
+}
+
+/// Who answers 503 is connected: no end of a connection says why it is passed over.
+#[tokio::test]
+async fn a_connected_member_that_refuses_is_red_with_its_reason_and_siblings_are_in_the_picture() {
+    let world = World::with(|topology| {
+        topology.section("[http]").text("address", "127.0.0.1:0");
+        let pool = topology.find("[[pool]]", "name", "front-end").unwrap();
+        pool.raw(
+            "health",
+            "{ options_every = \"200ms\", timeout = \"60s\", down_after = 1, up_after = 1, fail_back = \"0s\" }",
+        );
+        topology
+            .section("[node]")
+            .text("advertise", "edge01.contoso.test");
+        topology
+            .add("[[sibling]]")
+            .text("fqdn", "edge02.contoso.test")
+            .list("trust", &["enterprise-ca"])
+            .list("address", &["127.0.0.1:1"]);
+    })
+    .await;
+    let ping = world.fe01.expect("OPTIONS").await.unwrap();
+    world.fe01.reply(&ping, 503).await.unwrap();
+    let refused = |e: &serde_json::Value| e["peer"] == "fe01.contoso.test";
+    world.logged("peer_unavailable", refused).await;
+    let address = world.edge.http().await;
+    let page = page_with(address, "fe01.contoso.test: down; member, 1 connection").await;
+    assert!(is_drawn(&page, "fe01.contoso.test: down; ", RED));
+    let row = "<td>fe01.contoso.test</td><td>ping_unavailable: the peer answered an OPTIONS with 503</td><td>";
+    assert!(page.contains(row), "{page}");
+    assert!(page.contains("reduce the peer&#39;s load"), "{page}");
+    let sibling = page.split_once("<title>edge02.contoso.test: ").unwrap().1;
+    assert!(
+        sibling.contains("; sibling, 0 connections</title>"),
+        "{page}"
+    );
+    // What nothing was sent to takes requests, and has no connection.
+    assert!(
+        is_drawn(&page, "edge.fabrikam.test: in part; ", AMBER),
+        "{page}"
+    );
+    world.stop().await;
 }
 
 #[tokio::test]

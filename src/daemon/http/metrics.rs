@@ -111,9 +111,9 @@ fn peers(snapshot: &Snapshot, out: &mut Exposition) {
         connections.add(&[name, peer.kind.word()], count.unwrap_or_default());
     }
     let mut up = out.family(&names::PEER_UP);
-    for (peer, fitness) in topology.peers().iter().zip(&snapshot.fitness) {
+    for (peer, condition) in topology.peers().iter().zip(&snapshot.conditions) {
         let labels = [peer.name.as_str(), peer.kind.word()];
-        up.add(&labels, u8::from(takes_requests(*fitness)));
+        up.add(&labels, u8::from(takes_requests(condition.fitness)));
     }
     let mut members = out.family(&names::POOL_MEMBERS);
     for pool in topology.pools() {
@@ -124,8 +124,8 @@ fn peers(snapshot: &Snapshot, out: &mut Exposition) {
         // A member that drains takes nothing new, however well it is.
         let drains: HashSet<PeerRef> = pool.drain.iter().copied().collect();
         let is_up = |peer: PeerRef| {
-            let fitness = snapshot.fitness.get(peer.index());
-            !drains.contains(&peer) && fitness.is_some_and(|it| takes_requests(*it))
+            let condition = snapshot.conditions.get(peer.index());
+            !drains.contains(&peer) && condition.is_some_and(|it| takes_requests(it.fitness))
         };
         let up = pool.peers.iter().filter(|(peer, _)| is_up(*peer)).count();
         members.add(&[&pool.name], up);

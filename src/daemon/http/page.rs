@@ -5,12 +5,13 @@ use super::metrics::takes_requests;
 use super::picture;
 use super::snapshot::Snapshot;
 use crate::observe::EventKind;
-use crate::reason::Reason;
+use crate::reason::{ConnectionReason, HealthReason, Reason};
 use crate::topology::show_moment;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use std::time::Duration;
 
 /// Rows of each table; a page is read by people.
 const ROWS: usize = 20;
@@ -80,23 +81,44 @@ fn table(heads: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> String {
     format!("<table>\n{}{body}</table>{rest}", cells(&heads, "th"))
 }
 
-/// Peers that take no new requests, and why their last connection ended.
+/// Peers that take no new requests: why they were taken out, and why their last connection ended.
 fn down(snapshot: &Snapshot) -> String {
     let peers = snapshot.generation.topology().peers().iter();
-    let down = peers.zip(&snapshot.fitness);
-    let down = down.filter(|(_, fitness)| !takes_requests(**fitness));
-    let rows = down.map(|(peer, _)| {
-        // A peer that was never connected, or is asked to be left alone, has none.
+    let down = peers.zip(&snapshot.conditions);
+    let down = down.filter(|(_, condition)| !takes_requests(condition.fitness));
+    let rows = down.map(|(peer, condition)| {
+        // A server may be connected and answer 503: what pings and requests have met says that, and no connection does.
+        let since = condition.since.map(ago);
+        let why = condition.reason;
+        // One that was never connected has none.
         let last = snapshot.shards.downs.get(peer.name.as_str());
-        let (reason, ago) = last.map_or((String::new(), String::new()), |last| {
-            let said = format!("{}: {}", last.reason.code(), last.reason.what());
-            (said, format!("{} s ago", last.ago.as_secs()))
+        let ended = last.map(|last| format!("{}, {}", said(last.reason), ago(last.ago)));
+        // How a connection has failed says more than that it has.
+        let is_connection = why.is_none_or(|why| {
+            why == ConnectionReason::ConnectFailed || why == HealthReason::ConnectionLost
         });
-        let remedy = last.map_or("", |last| last.reason.remedy());
-        vec![peer.name.to_string(), reason, ago, remedy.to_owned()]
+        let last = last.map(|last| last.reason).filter(|_| is_connection);
+        let remedy = last.or(why).map(|reason| reason.remedy());
+        vec![
+            peer.name.to_string(),
+            why.map(said).unwrap_or_default(),
+            since.unwrap_or_default(),
+            ended.unwrap_or_default(),
+            remedy.unwrap_or_default().to_owned(),
+        ]
     });
-    let heads = ["peer", "last connection", "when", "what to do"];
+    let heads = ["peer", "why", "since", "last connection", "what to do"];
     table(&heads, rows.collect(), "Every peer takes requests.")
+}
+
+/// A reason with what it means.
+fn said(reason: Reason) -> String {
+    format!("{}: {}", reason.code(), reason.what())
+}
+
+/// Whole seconds.
+fn ago(since: Duration) -> String {
+    format!("{} s ago", since.as_secs())
 }
 
 /// The next first.
@@ -127,9 +149,7 @@ fn latest(snapshot: &Snapshot) -> String {
         let when = field("ts").get(..19).unwrap_or_default().to_owned();
         // Few rows and some hundred reasons: no table is worth it.
         let reason = Reason::all().find(|reason| reason.code() == field("reason"));
-        let said = reason.map_or_else(String::new, |reason| {
-            format!("{}: {}", reason.code(), reason.what())
-        });
+        let said = reason.map(said).unwrap_or_default();
         // Of a handshake the peer that was meant, of a request the one that has sent it.
         let remote = [
             field("remote"),
@@ -174,9 +194,8 @@ fn refused(snapshot: &Snapshot) -> String {
     let mut counts: Vec<_> = counts.collect();
     counts.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
     let rows = counts.into_iter().map(|(count, event, reason)| {
-        let said = format!("{}: {}", reason.code(), reason.what());
         let remedy = reason.remedy().to_owned();
-        vec![count.to_string(), event.to_owned(), said, remedy]
+        vec![count.to_string(), event.to_owned(), said(reason), remedy]
     });
     let heads = ["times", "event", "reason", "what to do"];
     table(&heads, rows.collect(), "Nothing.")

@@ -175,10 +175,10 @@ fn right(snapshot: &Snapshot) -> Vec<PictureBox> {
 /// nothing was sent to it yet.
 fn peer(snapshot: &Snapshot, reference: PeerRef, role: &str) -> PictureBox {
     let peer = snapshot.generation.topology().peer(reference);
-    let fitness = snapshot.fitness.get(reference.index()).copied();
+    let condition = snapshot.conditions.get(reference.index());
     let connections = snapshot.shards.peers.get(peer.name.as_str());
     let connections = connections.copied().unwrap_or_default();
-    let light = match fitness.is_some_and(takes_requests) {
+    let light = match condition.is_some_and(|it| takes_requests(it.fitness)) {
         false => Light::Red,
         true if connections == 0 => Light::Amber,
         true => Light::Green,

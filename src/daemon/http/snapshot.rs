@@ -9,7 +9,7 @@ use crate::daemon::reload_report::ReloadTally;
 use crate::daemon::upgrade::FormerHandle;
 use crate::edge::ShardFigures;
 use crate::observe::{Counts, RefusalRing, RequestTotals};
-use crate::proxy::Fitness;
+use crate::proxy::PeerCondition;
 use crate::trust::{Foreseen, Generation};
 use rustls_pki_types::UnixTime;
 use serde_json::Value;
@@ -28,8 +28,8 @@ pub(super) struct Snapshot {
     pub(super) generation: Arc<Generation>,
     /// What the shards answer.
     pub(super) shards: AllShards,
-    /// Where each peer stands, in the order of the topology.
-    pub(super) fitness: Vec<Fitness>,
+    /// How each peer is and why, in the order of the topology.
+    pub(super) conditions: Vec<PeerCondition>,
     /// What was counted of requests.
     pub(super) requests: RequestTotals,
     /// What was counted of events.
@@ -103,7 +103,7 @@ impl Gatherer {
         let generation = daemon.generation();
         Snapshot {
             shards: sum_up(answers, &mut self.last),
-            fitness: daemon.edge.fitness(generation.topology()),
+            conditions: daemon.edge.conditions(generation.topology()),
             generation,
             requests: daemon.edge.requests(),
             events: daemon.log.counts(),
