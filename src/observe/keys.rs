@@ -134,7 +134,7 @@ keys! {
     setup_ms: "from the INVITE to its answer or failure, in milliseconds";
     ringing_ms: "how much of that it rang, from the first provisional response that was passed on, in milliseconds";
     talk_ms: "from the answer to the BYE, in milliseconds; missing: nobody has answered";
-    ended_by: "`caller`, `callee` or `node`: who hung up, cancelled or refused; `session_expired` and `call_idle`: no BYE came";
+    ended_by: "`caller`, `callee` or `node`: who hung up, cancelled or refused; `session_expired` and `call_idle`: no BYE came; `node_stopped`: this node was stopped while the call was up or rang";
     // Peers, operators and reloads.
     shard: "the shard, from 0";
     path: "the control socket";

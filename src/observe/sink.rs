@@ -112,6 +112,13 @@ fn is_stderr(stream: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::{Event, Log};
+    use crate::topology::LogSettings;
+    use std::process::Command;
+    use std::time::Duration;
+
+    /// Set for the process whose standard error is read.
+    const CHOSEN: &str = "SIPWARD_TEST_PREFIXED";
 
     #[test]
     fn what_goes_into_a_pipe_at_once_ends_with_a_line() {
@@ -128,5 +135,50 @@ mod tests {
         assert_eq!(pieces, [3_000, 3_000, 1_500]);
         // A line that is longer goes on, in as many pieces as it takes.
         assert_eq!(lines_at_once(&b"x".repeat(5_000)).len(), PIPE_BUF);
+    }
+
+    /// Where the journal takes no entries of their own, it learns the level from what stands before a line.
+    #[test]
+    fn a_stream_of_the_journal_gets_each_line_behind_its_level() {
+        if std::env::var_os(CHOSEN).is_some() {
+            let stream = std::env::var("JOURNAL_STREAM").unwrap();
+            assert!(is_stderr(&stream) && !is_stderr("1:1") && !is_stderr("journal"));
+            let (log, _guard) = Log::start(&LogSettings::default(), 16, Sink::Prefixed);
+            log.record(Event::Ready { generation: 1 });
+            log.record(Event::Warning {
+                reason: "log_file_failed".into(),
+                detail: "a\n<0>b".to_owned(),
+            });
+            return log.record(Event::Reload {
+                generation: 1,
+                trigger: "signal",
+                result: "refused",
+                took: Duration::ZERO,
+                details: vec![],
+                served: vec![],
+            });
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let stream = directory.path().join("stream");
+        let file = File::create(&stream).unwrap();
+        let data = file.metadata().unwrap();
+        let name = "observe::sink::tests::a_stream_of_the_journal_gets_each_line_behind_its_level";
+        let ended = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(CHOSEN, "1")
+            .env("JOURNAL_STREAM", format!("{}:{}", data.dev(), data.ino()))
+            .stderr(file)
+            .output()
+            .unwrap();
+        let said = std::fs::read_to_string(&stream).unwrap();
+        assert!(ended.status.success(), "{said}");
+        let lines: Vec<(&str, serde_json::Value)> = said
+            .lines()
+            .filter_map(|line| line.split_at_checked(3))
+            .map(|(level, line)| (level, serde_json::from_str(line).unwrap()))
+            .collect();
+        let levels: Vec<&str> = lines.iter().map(|(level, _)| *level).collect();
+        assert_eq!(levels, ["<6>", "<4>", "<3>"], "{said}");
+        assert_eq!(lines[2].1["event"], "reload", "{said}");
     }
 }

@@ -330,6 +330,29 @@ fn the_writer_adds_the_sums_of_recorders_to_its_own() {
     );
 }
 
+/// docs/logging.md: a call record for billing. What nobody has answered is as cheap to bring about as a refusal.
+#[test]
+fn an_answered_call_always_has_its_line_and_the_others_are_limited() {
+    let mut written = Written::default();
+    for _ in 0..10_000 {
+        written.record(Event::ended_call(Some(Duration::from_secs(7))), 0);
+        written.record(Event::ended_call(None), 0);
+    }
+    written.finish();
+    let kind = EventKind::CallEnded;
+    assert_eq!(written.lines_and_sums(kind), (10_000 + 20, 9_980));
+    // The writer, where the lines of all shards meet, lets the same through.
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    let mut node = LineLimits::default();
+    let mut admitted = |talk| {
+        let event = Event::ended_call(talk);
+        let all = (0..10_000).filter(|_| node.admit_for_node(&event, now));
+        all.count()
+    };
+    assert_eq!(admitted(Some(Duration::ZERO)), 10_000);
+    assert_eq!(admitted(None), 20);
+}
+
 #[test]
 fn what_an_operator_brings_about_is_always_written() {
     let mut written = Written::default();

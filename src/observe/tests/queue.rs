@@ -88,6 +88,11 @@ fn ready(generation: u64) -> Event {
     Event::Ready { generation }
 }
 
+/// A call of so many minutes; `None`: nobody has answered.
+fn call_ended(minutes: Option<u64>) -> Event {
+    Event::ended_call(minutes.map(|minutes| Duration::from_secs(60 * minutes)))
+}
+
 #[test]
 fn the_end_of_the_log_writes_what_is_queued_in_order() {
     let sink = TestSink::default();
@@ -139,6 +144,27 @@ fn what_fills_the_queue_pushes_no_warning_out() {
     assert_eq!(named("ready"), 1 + 12);
     assert!(named("log_dropped") >= of_queue, "{lines:?}");
     assert_eq!(queue.lost(), 88 + 2);
+}
+
+/// Somebody may be billed by it: what else is no warning does not take its place.
+#[test]
+fn what_fills_the_queue_pushes_no_record_of_an_answered_call_out() {
+    let sink = TestSink::default();
+    sink.change(|state| state.shut = true);
+    let (queue, guard) = LineQueue::start(&JSON, 16, sink.boxed());
+    queue.push(now(), ready(0));
+    sink.wait(|state| state.waiting);
+    (1..=100).for_each(|n| queue.push(now(), ready(n)));
+    // Of the four places that are kept one has the entry that wakes the writer for the loss.
+    (1..=3).for_each(|minutes| queue.push(now(), call_ended(Some(minutes))));
+    queue.push(now(), call_ended(None));
+    sink.change(|state| state.shut = false);
+    drop(guard);
+    let lines = sink.lines();
+    let records = lines.iter().filter(|line| line["event"] == "call_ended");
+    let talked: Vec<_> = records.map(|line| line["talk_ms"].as_u64()).collect();
+    assert_eq!(talked, [Some(60_000), Some(120_000), Some(180_000)]);
+    assert_eq!(queue.lost(), 88 + 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A sample of every event, made from the table by the types of its fields: a new event has one without a line here.
 use super::super::{
-    CallRecord, ClosedBy, DecisionId, EndedBy, EventKind, HandshakeSides, Parties, PresentedChain,
-    RequestOutcome,
+    CallRecord, ClosedBy, DecisionId, EndedBy, Event, EventKind, HandshakeSides, Parties,
+    PresentedChain, RequestOutcome,
 };
 use crate::reason::{MessageReason, Reason, TrustReason};
 use crate::topology::Direction;
@@ -141,6 +141,20 @@ impl Sample for Parties {
     fn sample(with: &Filling<'_>) -> Self {
         let text = if with.full { with.bytes } else { b"" };
         Self::new([text; 5])
+    }
+}
+
+impl Event {
+    /// A client's call that ended, answered if there was talk.
+    pub(super) fn ended_call(talk: Option<Duration>) -> Self {
+        let with = Filling {
+            text: "x",
+            bytes: b"x",
+            full: false,
+        };
+        let mut call = Box::<CallRecord>::sample(&with);
+        call.talk = talk;
+        Self::CallEnded { reason: None, call }
     }
 }
 
