@@ -1,13 +1,14 @@
-//! The documentation: every page is found, every link leads somewhere, every topology in it loads, every command runs.
-use crate::harness::World;
-use sipward::topology;
+//! The documentation: every page is found, every link leads somewhere, every topology in it is good, every command runs.
+use crate::harness::http::program;
+use crate::harness::{SOON, World};
+use sipward::cli::check::CheckCommand;
 use sipward_lab::End;
 use sipward_lab::pki::{LeafSpec, now};
 use sipward_lab::site::{EDGE, Site};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use toml::{Table, Value};
 
@@ -169,8 +170,8 @@ impl Whole {
         Self { site, text }
     }
 
-    /// Loads a block as it stands if it is a whole topology, else what it changes or adds in the whole one.
-    fn load(&self, block: &str) -> Result<(), String> {
+    /// Checks a block as it stands if it is a whole topology, else what it changes or adds in the whole one.
+    fn check(&self, block: &str) -> Result<(), String> {
         let part: Table = block.parse().map_err(|e: toml::de::Error| e.to_string())?;
         let text = if part.contains_key("node") && part.contains_key("identity") {
             block.to_owned()
@@ -180,11 +181,18 @@ impl Whole {
             toml::to_string(&whole).unwrap()
         };
         let file = self.site.write("topology.toml", &text).unwrap();
-        let Err(faults) = topology::load(&file, now()) else {
-            return Ok(());
+        let check = CheckCommand {
+            file,
+            // Nobody's daemon is asked.
+            socket: Some(self.site.path().join("nobody.sock")),
+            user: None,
+            json: false,
         };
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Err(format!("{}\n{text}", faults.join("\n")))
+        let mut page = Vec::new();
+        match check.run(now(), &mut page).unwrap() {
+            true => Ok(()),
+            false => Err(format!("{}\n{text}", String::from_utf8_lossy(&page))),
+        }
     }
 }
 
@@ -194,6 +202,8 @@ fn add(whole: &mut Table, part: Table) {
     for (key, value) in part {
         match (whole.get_mut(&key), value) {
             (Some(Value::Table(there)), Value::Table(new)) => add(there, new),
+            // They have no names, and none takes another's place.
+            (Some(Value::Array(there)), Value::Array(new)) if key == "expect" => there.extend(new),
             (Some(Value::Array(there)), Value::Array(new)) if new.iter().all(Value::is_table) => {
                 for entry in new {
                     let Value::Table(entry) = entry else { continue };
@@ -217,34 +227,35 @@ fn add(whole: &mut Table, part: Table) {
 }
 
 #[test]
-fn every_topology_in_the_docs_loads() {
+fn every_topology_in_the_docs_is_good_by_check() {
     let whole = Whole::new();
-    let mut loaded = 0;
+    let mut good = 0;
     for page in pages() {
         for (line, block) in blocks(&read(&page), "toml") {
-            if let Err(why) = whole.load(&block) {
+            if let Err(why) = whole.check(&block) {
                 panic!("{}:{line}: {why}", page.display());
             }
-            loaded += 1;
+            good += 1;
         }
     }
-    assert!(loaded >= 8, "only {loaded} found");
+    assert!(good >= 8, "only {good} found");
 }
 
-/// The words of a command, without its comment; `None`: it is no command of ours.
-fn words(line: &str) -> Option<Vec<String>> {
-    let line = line.split(" # ").next().unwrap().split("  #").next()?;
-    let line = line.split(['|', '&', '>']).next()?;
-    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    let (program, arguments) = words.split_first()?;
-    let ours = ["sipward", "target/release/sipward"].contains(&program.as_str());
-    ours.then(|| arguments.to_vec())
+/// The words of each command of ours in a line, without its comment.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let line = line.split(" # ").next().unwrap().split("  #").next();
+    let parts = line.into_iter().flat_map(|it| it.split(['|', '&', '>']));
+    let ours = parts.filter_map(|part| {
+        let words: Vec<String> = part.split_whitespace().map(str::to_owned).collect();
+        let (program, arguments) = words.split_first()?;
+        let is_ours = ["sipward", "target/release/sipward"].contains(&program.as_str());
+        is_ours.then(|| arguments.to_vec())
+    });
+    ours.collect()
 }
 
-/// What would take the daemon away, wait for messages or read a log: tests of their own run these.
-const ELSEWHERE: &[&str] = &[
-    "run", "upgrade", "drain", "demo", "init", "trace", "ladder", "top",
-];
+/// What would take the daemon away, or needs a build of its own: tests of their own run these.
+const ELSEWHERE: &[&str] = &["run", "upgrade", "demo", "top"];
 
 /// The files with this ending below a folder.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -354,45 +365,29 @@ async fn every_command_in_the_docs_runs() {
     let site = &world.lab.site;
     let partner = site.fabrikam.server("edge.fabrikam.test").unwrap();
     site.write("fabrikam-edge.pem", &partner.chain_pem).unwrap();
-    let topology = site.path().join("topology.toml").display().to_string();
+    let text = world.edge.log.to_text();
+    let log = site.write("sipward.log", &text).unwrap();
     let mut ran = BTreeSet::new();
     for page in pages() {
         for (line, block) in blocks(&read(&page), "sh") {
-            for arguments in block.lines().filter_map(words) {
+            for arguments in block.lines().flat_map(commands) {
                 let at = format!("{}:{line}: {arguments:?}", page.display());
                 let command = arguments.first().expect(&at).clone();
-                if ELSEWHERE.contains(&command.as_str()) {
+                let is_elsewhere = ELSEWHERE.contains(&command.as_str());
+                if is_elsewhere || arguments == ["drain"] {
                     // Read as it stands, and then not carried out.
                     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
                     let (code, said) = help(&words);
                     assert_eq!(code, Some(0), "{at}: {said}");
                     continue;
                 }
-                let named = match arguments.get(1) {
-                    Some(name) if command == "probe" && name.starts_with("edge.fabrikam.test:") => {
-                        name.replace("edge.fabrikam", "edge.new")
-                    }
-                    Some(_) | None => String::new(),
-                };
-                let arguments = arguments.iter().map(|word| match word.as_str() {
-                    "edge.fabrikam.test:5061" if !named.is_empty() => named.clone(),
-                    "/etc/sipward/topology.toml" | "/tmp/lab/topology.toml" => topology.clone(),
-                    "edge.fabrikam.test:5061" => world.partner.address().to_string(),
-                    word => word.to_owned(),
-                });
                 let mut run = Command::new(env!("CARGO_BIN_EXE_sipward"));
-                run.args(arguments);
-                // Its default is the file of a service, where the page names none.
-                if command == "probe" && !at.contains("--config") {
-                    run.args(["--config", &topology]);
-                }
-                // A server that is not in the file yet, whose name no name server knows here.
-                if !named.is_empty() {
-                    run.args(["--address", &world.partner.address().to_string()]);
-                }
+                run.args(here(&arguments, &world, line));
                 let output = run
                     .current_dir(site.path())
                     .env("RUNTIME_DIRECTORY", site.path())
+                    // For what reads the log of another program.
+                    .stdin(File::open(&log).unwrap())
                     .output()
                     .unwrap();
                 // 1 is an answer as well: there is no such connection, this certificate is refused.
@@ -403,8 +398,126 @@ async fn every_command_in_the_docs_runs() {
             }
         }
     }
-    for command in ["check", "status", "connections", "probe", "explain", "plan"] {
+    for command in [
+        "check",
+        "status",
+        "connections",
+        "probe",
+        "explain",
+        "plan",
+        "init",
+        "trace",
+        "ladder",
+        "drain",
+    ] {
         assert!(ran.contains(command), "{ran:?}");
     }
+    world.stop().await;
+}
+
+/// A command of the docs with what there is here in place of what the page names.
+fn here(arguments: &[String], world: &World, line: usize) -> Vec<String> {
+    let site = world.lab.site.path();
+    let at = |name: &str| site.join(name).display().to_string();
+    let command = arguments.first().map_or("", String::as_str);
+    let partner = world.partner.address().to_string();
+    let unlisted = |word: &String| word.starts_with("edge.fabrikam.test:");
+    let is_newcomer = command == "probe" && arguments.get(1).is_some_and(unlisted);
+    let mut words: Vec<String> = arguments
+        .iter()
+        .map(|word| match word.as_str() {
+            // A server that is not in the file yet, whose name no name server knows here.
+            name if is_newcomer && unlisted(word) => name.replace("edge.fabrikam", "edge.new"),
+            "/etc/sipward/topology.toml" | "/tmp/lab/topology.toml" => at("topology.toml"),
+            "/etc/sipward" => at(&format!("init-{line}")),
+            "/var/log/sipward.log" | "/var/log/sipward/sipward.log" => at("sipward.log"),
+            word => word.to_owned(),
+        })
+        .collect();
+    // Its default is the file of a service, where the page names none.
+    if command == "probe" && !words.iter().any(|it| it == "--config") {
+        words.extend(["--config".to_owned(), at("topology.toml")]);
+    }
+    if is_newcomer {
+        words.extend(["--address".to_owned(), partner]);
+    }
+    if command == "trace" {
+        // Nothing passes here, and nobody waits for it.
+        if let Some(at) = words.iter().position(|it| it == "--for") {
+            words.drain(at..at + 2);
+        }
+        words.extend(["--for".to_owned(), "1s".to_owned()]);
+    }
+    words
+}
+
+/// A shell that reads this and does nothing of it.
+fn is_shell(block: &str) -> Result<(), String> {
+    let output = Command::new("sh").args(["-n", "-c", block]).output();
+    let output = output.unwrap();
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// The programs that are given to jq, in quotes.
+fn jq_programs(block: &str) -> Vec<&str> {
+    let after = block.split("| jq ").skip(1);
+    let quoted = after.filter_map(|rest| rest.split('\'').nth(1));
+    quoted.collect()
+}
+
+/// Of other programs what can be tried here: shells read each block, jq takes each of its programs and finds what it looks for,
+/// and openssl does as it is told.
+#[tokio::test]
+async fn what_the_docs_give_to_other_programs_is_taken_by_them() {
+    let world = World::new().await;
+    let (alice, _) = world.registered("alice").await;
+    let call = alice.invite("sip:bob@contoso.test").send().await.unwrap();
+    let invite = world.fe01.expect("INVITE").await.unwrap();
+    world.fe01.reply(&invite, 486).await.unwrap();
+    alice.answer(&call, 486).await.unwrap();
+    world.logged("call_ended", |_| true).await;
+    let rogue = world.lab.home("rogue").await;
+    if let Ok(wire) = rogue.dial(world.edge.address, EDGE).await {
+        wire.ended(SOON).await.unwrap();
+    }
+    world.logged("handshake_refused", |_| true).await;
+    let text = world.edge.log.to_text();
+    let log = world.lab.site.write("sipward.log", &text).unwrap();
+    let (jq, openssl) = (program("jq"), program("openssl"));
+    let (mut filtered, mut made) = (0, 0);
+    for page in pages() {
+        for (line, block) in blocks(&read(&page), "sh") {
+            let at = format!("{}:{line}", page.display());
+            if let Err(why) = is_shell(&block) {
+                panic!("{at}: {why}");
+            }
+            for filter in jq_programs(&block) {
+                let Some(jq) = &jq else { continue };
+                let input = File::open(&log).unwrap();
+                let run = Command::new(jq).args(["-c", filter]).stdin(input).output();
+                let output = run.unwrap();
+                let told = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{at}: {filter}: {told}");
+                let found = String::from_utf8(output.stdout).unwrap();
+                let is_there = !filter.contains(".event ==") || !found.is_empty();
+                assert!(is_there, "{at}: {filter}");
+                filtered += 1;
+            }
+            for command in block.lines().filter(|it| it.starts_with("openssl ")) {
+                let Some(_openssl) = &openssl else { continue };
+                let mut sh = Command::new("sh");
+                let sh = sh.args(["-c", command]).current_dir(world.lab.site.path());
+                let output = sh.stdin(Stdio::null()).output().unwrap();
+                let told = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{at}: {command}: {told}");
+                made += 1;
+            }
+        }
+    }
+    assert!(jq.is_none() || filtered >= 4, "only {filtered} found");
+    assert!(openssl.is_none() || made >= 1, "only {made} found");
     world.stop().await;
 }
