@@ -3,7 +3,7 @@
 //! What the call's line in the log will say when it ends, as far as it is known; media go past this node, so nothing is
 //! said of them.
 use super::Exit;
-use super::listing::{PATIENCE, field, left_off, of_process, span};
+use super::listing::{PATIENCE, field, left_off, of_process, rows, span};
 use super::output::show;
 use super::table::{Table, number, text};
 use super::target::{Target, unexpected};
@@ -14,7 +14,7 @@ use std::io::{self, Write};
 #[derive(Clone, Debug, clap::Args)]
 pub struct CallsCommand {
     /// At most so many calls, the oldest first, and never more than 10000
-    #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000, value_parser = rows)]
     pub limit: usize,
     /// Go on behind the call with this key, the first column
     #[arg(long, value_name = "CALL", default_value_t = 0)]

@@ -1,4 +1,5 @@
 //! The command line: which arguments there are, and the command that they become.
+use super::complaint::complain_of_arguments;
 #[cfg(feature = "demo")]
 use super::demo;
 #[cfg(feature = "man")]
@@ -8,6 +9,7 @@ use super::{
     Exit, bindings, calls, check, connections, crls, deny, drain, explain, init, kick, ladder_log,
     limits, log_level, plan, pools, probe, refusals, reload, run, status, top, trace, upgrade,
 };
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
 use std::process::ExitCode;
@@ -84,7 +86,11 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let outcome = match CommandLine::parse().command {
+    let command = match CommandLine::try_parse() {
+        Ok(line) => line.command,
+        Err(error) => return not_taken(&error),
+    };
+    let outcome = match command {
         // The daemon writes its log to standard output by itself, and the demo shows each step when it is done.
         Command::Run(run) => run.run(),
         #[cfg(feature = "demo")]
@@ -122,4 +128,18 @@ pub fn main() -> ExitCode {
         Command::Deny(deny) => in_one(|out| deny.run(out)),
     };
     outcome.map_or_else(ExitCode::from, |()| ExitCode::SUCCESS)
+}
+
+/// Help, the version, or what is wrong with the command line.
+fn not_taken(error: &clap::Error) -> ExitCode {
+    // Of no command at all the list of them is what helps.
+    let is_answer =
+        !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_answer {
+        // Where its reader is gone there is nobody to tell.
+        let _ = error.print();
+    } else {
+        complain_of_arguments(error);
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

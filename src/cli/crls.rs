@@ -3,6 +3,7 @@
 //! A series is what one key has signed for one scope. `forget` is for the one case that the rules cannot solve by themselves:
 //! a CA that was restored from a backup and counts its CRLs from a lower number.
 use super::Exit;
+use super::complaint::complain;
 use super::output::{listed, show};
 use super::target::{DEFAULT_TOPOLOGY, Target, Unanswered, unexpected};
 use crate::daemon::control::{AskError, CrlSeries, Reply, Request};
@@ -64,7 +65,7 @@ impl CrlsCommand {
                 | Unanswered::NotThere(_)
                 | Unanswered::OtherTopology { .. }),
             ) => {
-                eprintln!("sipward: {why}");
+                complain(why);
                 self.stored().ok_or(Exit::NoDaemon)?
             }
             // A daemon that answers and refuses holds other CRLs than the directory: these would mislead.
@@ -115,11 +116,13 @@ impl CrlsCommand {
         let directory = crl_state::directory_of(config.unwrap_or(Path::new(DEFAULT_TOPOLOGY)))?;
         // On standard error, so that the list itself reads the same wherever it comes from.
         let shown = directory.display();
-        eprintln!("sipward: this is what {shown} holds for the next start");
+        complain(format_args!(
+            "this is what {shown} holds for the next start"
+        ));
         let stored = crl_state::read(&directory);
         // Damaged files are left out of the list, and must not look like CRLs that nobody ever proved.
         for what in &stored.problems {
-            eprintln!("sipward: {what}");
+            complain(what);
         }
         Some(CrlSeries::all_of(&stored.ledger))
     }

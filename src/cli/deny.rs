@@ -3,7 +3,7 @@
 //! What is to last belongs into `limits.deny` of the topology, where `check` and `plan` see it.
 use super::Exit;
 use super::listing::{PATIENCE, for_time, refused_until};
-use super::output::{counted, show};
+use super::output::{counted, plain, show};
 use super::table::{Table, text};
 use super::target::{Target, Unanswered, unexpected};
 use crate::daemon::control::{Denial, NamedParty, Reply, Request};
@@ -113,7 +113,7 @@ impl DenyCommand {
             return Err(unexpected());
         };
         Ok(show(&party, self.json, out, |party, out| {
-            writeln!(out, "{party} may come again")
+            writeln!(out, "{} may come again", plain(&party.to_string()))
         })?)
     }
 
@@ -124,10 +124,6 @@ impl DenyCommand {
             let Unanswered::Refused { code, .. } = why else {
                 return exit;
             };
-            // A network that is none.
-            if code == DaemonReason::MalformedCommand {
-                return Exit::Usage;
-            }
             let own = [DaemonReason::UnknownDenial, DaemonReason::DenialsFull];
             if own.contains(&code) {
                 Exit::Refused

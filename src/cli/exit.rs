@@ -2,6 +2,7 @@
 //!
 //! The numbers are documented in the README and do not change. 69 and 70 are of sysexits.h, where service managers expect
 //! them; 1 to 4 are answers of a command and no failures.
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// How a command ends when it does not end well.
@@ -30,7 +31,8 @@ impl From<std::io::Error> for Exit {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::Unread;
         }
-        eprintln!("sipward: cannot write: {error}");
+        // Standard error may be the same terminal that is gone.
+        let _ = writeln!(std::io::stderr(), "sipward: cannot write: {error}");
         Self::Internal
     }
 }

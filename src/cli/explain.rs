@@ -1,12 +1,14 @@
 //! `sipward explain`: why a certificate is accepted or refused, offline, or what a name of the log means.
+use super::complaint::complain;
 use super::newcomer::{Asked, Newcomer};
 use super::output::{counted, listed, print_faults, show};
-use super::target::{DEFAULT_TOPOLOGY, Target, unexpected};
+use super::target::{DEFAULT_TOPOLOGY, Target, Unanswered, unexpected};
 use super::{Exit, names};
 use crate::daemon::{
     self,
     control::{Reply, Request},
 };
+use crate::reason::DaemonReason;
 use crate::topology::{
     self, Direction, DnsName, Fault, Listener, PeerRef, Topology, certificates_in, show_moment,
 };
@@ -86,7 +88,7 @@ fn direction(word: &str) -> Result<Direction, String> {
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// The topology has faults.
-    #[error("the topology cannot be used (--config FILE names another):\n{}", shown(.0))]
+    #[error("the topology cannot be used (--config FILE names another):")]
     Topology(Vec<Fault>),
     /// The certificate file cannot be read or holds no certificate.
     #[error("{file} {what}", file = .file.display())]
@@ -116,6 +118,18 @@ pub enum ExplainError {
     Time(String),
 }
 
+impl ExplainError {
+    /// Prints it, with the faults as `check` prints them below it, and returns the exit code of a question that cannot be asked.
+    fn print(&self) -> Exit {
+        complain(self);
+        if let Self::Topology(faults) = self {
+            // Who has closed standard error does not want to know.
+            let _ = print_faults(faults, &mut io::stderr());
+        }
+        Exit::Usage
+    }
+}
+
 impl ExplainCommand {
     /// Writes the explanation to `out`.
     ///
@@ -135,10 +149,7 @@ impl ExplainCommand {
             Err(ExplainError::UnknownPeer(name)) if self.name.is_none() => {
                 return self.propose(&name, now, out);
             }
-            other => other.map_err(|error| {
-                eprintln!("sipward: {error}");
-                Exit::Usage
-            })?,
+            other => other.map_err(|error| error.print())?,
         };
         // Accepted, but for another peer than the operator has named, is no success for whoever asked.
         let other = self.accepted_as_another(&explanation);
@@ -149,18 +160,14 @@ impl ExplainCommand {
 
     /// What the entry would need of a server that the file does not list: refused as it is.
     fn propose(&self, name: &str, now: UnixTime, out: &mut dyn Write) -> Result<(), Exit> {
-        let failed = |error: ExplainError| {
-            eprintln!("sipward: {error}");
-            Exit::Usage
-        };
-        let unknown = || failed(ExplainError::UnknownPeer(name.to_owned()));
+        let unknown = || ExplainError::UnknownPeer(name.to_owned()).print();
         // An entry has the form of a host name; what has not is a slip.
         let fqdn = DnsName::parse(name).map_err(|_| unknown())?;
         let file = self.certificate.as_deref().ok_or_else(unknown)?;
         // As sent by the partner: with the CA behind the leaf more can be proposed.
-        let chain = read_chain(file).map_err(failed)?;
+        let chain = read_chain(file).map_err(|error| error.print())?;
         let generation = daemon::prepare(&self.config, now)
-            .map_err(|faults| failed(ExplainError::Topology(faults)))?;
+            .map_err(|faults| ExplainError::Topology(faults).print())?;
         let topology = generation.topology();
         let asked = Asked {
             config: &self.config,
@@ -189,7 +196,16 @@ impl ExplainCommand {
         let request = Request::Explain {
             decision: decision.to_ascii_lowercase(),
         };
-        let Reply::Explain(explained) = target.ask(&request, PATIENCE)? else {
+        let reply = target.try_ask(&request, PATIENCE).map_err(|why| {
+            let exit = why.print();
+            // An id of yesterday, or a slip: nothing is wrong with the daemon.
+            let unknown = DaemonReason::UnknownDecision;
+            match matches!(why, Unanswered::Refused { code, .. } if code == unknown) {
+                true => Exit::Usage,
+                false => exit,
+            }
+        });
+        let Reply::Explain(explained) = reply? else {
             return Err(unexpected());
         };
         show(&*explained, self.json, out, |explained, out| {
@@ -213,7 +229,7 @@ impl ExplainCommand {
     fn describe(&self, name: &str, out: &mut dyn Write) -> Result<(), Exit> {
         let described = names::of(name);
         if described.is_empty() {
-            eprintln!("sipward: {}", names::unknown(name));
+            complain(names::unknown(name));
             return Err(Exit::Usage);
         }
         Ok(show(&described, self.json, out, |described, out| {
@@ -348,14 +364,6 @@ impl ExplainCommand {
 /// The exit code is the answer: scripts read no page.
 fn accepted(yes: bool) -> Result<(), Exit> {
     yes.then_some(()).ok_or(Exit::Refused)
-}
-
-/// The faults as `check` prints them, so that both commands name the same lines.
-fn shown(faults: &[Fault]) -> String {
-    let mut text = Vec::new();
-    // Writing to memory cannot fail.
-    let _ = print_faults(faults, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The certificates of a file, in its order: the leaf has to be first, as in a handshake.

@@ -10,6 +10,7 @@ mod text;
 
 use super::Exit;
 use super::check::ServiceUser;
+use super::complaint::complain;
 use answers::SiteAnswers;
 pub use given::Given;
 use std::fs::{DirBuilder, OpenOptions};
@@ -52,7 +53,7 @@ impl InitCommand {
     fn run_with(&self, input: Option<&mut dyn BufRead>, out: &mut dyn Write) -> Result<(), Exit> {
         // First, and all of them: half the answers make no file.
         let answers = SiteAnswers::of(&self.given, input).map_err(|error| {
-            eprintln!("sipward: {error}");
+            complain(error);
             Exit::Usage
         })?;
         let made = self.make(&answers).map_err(|(path, error)| {
@@ -60,11 +61,11 @@ impl InitCommand {
             // Two ways to fail, with two remedies.
             if error.kind() == ErrorKind::AlreadyExists {
                 // Whatever is in it took somebody's time.
-                eprintln!(
-                    "sipward: {shown} is there already, and stays: name another directory, or move it away"
-                );
+                complain(format_args!(
+                    "{shown} is there already, and stays: name another directory, or move it away"
+                ));
             } else {
-                eprintln!("sipward: {shown} cannot be written: {error}");
+                complain(format_args!("{shown} cannot be written: {error}"));
             }
             Exit::Refused
         })?;

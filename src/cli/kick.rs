@@ -4,6 +4,7 @@ use super::listing::{for_time, refused_until};
 use super::output::{counted, show};
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
+use crate::topology::printable;
 use std::io::Write;
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ impl KickCommand {
     /// Asks, and prints how many connections were closed. None is a refusal, so that a script notices a wrong number.
     ///
     /// # Errors
-    /// [`Exit::Refused`]: there is no such connection; no daemon answers.
+    /// [`Exit::Refused`]: there is no such connection; [`Exit::Usage`]: nobody in particular is meant, or a time that is too
+    /// long; no daemon answers.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
         let request = Request::Kick {
             what: self.what.clone(),
@@ -43,12 +45,12 @@ impl KickCommand {
         };
         show(&kicked, self.json, out, |kicked, out| {
             write!(out, "{} closed", counted(kicked.connections, "connection"))?;
-            // A name that nobody has must not look like a command that did its work.
+            // A name that nobody has must not look like a command that did its work; who is denied need not be there.
             match kicked.connections {
-                0 => writeln!(
+                0 if kicked.denied.is_none() => writeln!(
                     out,
                     ": no connection, connected peer, address or registered user is called {}",
-                    self.what
+                    printable(&self.what, 64)
                 )?,
                 _ => writeln!(out)?,
             }

@@ -6,8 +6,9 @@
 //!
 //! Nothing is asked of a daemon: the log may be of another host, and of last year.
 use super::Exit;
+use super::complaint::complain;
 use super::ladder::{Ladder, LadderEvent, LadderStep};
-use super::listing::field;
+use super::listing::{field, rows};
 use super::message_selection::MessageSelection;
 use super::output::counted;
 use super::trace::note_of;
@@ -48,7 +49,7 @@ pub struct LadderCommand {
     #[command(flatten)]
     pub selection: MessageSelection,
     /// At most so many lines of the log, the first ones
-    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = rows)]
     pub limit: usize,
 }
 
@@ -62,6 +63,8 @@ struct LogReading {
     foreign: usize,
     /// The addresses of connections: a line has that of its sender only.
     remotes: HashMap<u64, String>,
+    /// Where the last INVITE of a call went, by its Call-ID, if that was a client.
+    invited: HashMap<String, String>,
 }
 
 impl LadderCommand {
@@ -72,7 +75,7 @@ impl LadderCommand {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
         // Read to the end before anything is drawn: what ended first is written first, and began later perhaps.
         let read = self.read().map_err(|error| {
-            eprintln!("sipward: {}: {error}", self.log.display());
+            complain(format_args!("{}: {error}", self.log.display()));
             Exit::Usage
         })?;
         let size = terminal_size::terminal_size_of(io::stdout());
@@ -90,7 +93,7 @@ impl LadderCommand {
         }
         match read.foreign {
             0 => writeln!(out)?,
-            other => writeln!(out, "; {other} are no events in JSON")?,
+            other => writeln!(out, "; no events in JSON: {}", counted(other, "line"))?,
         }
         Ok(())
     }
@@ -222,6 +225,15 @@ fn request(event: &Value, at_us: u64, read: &mut LogReading) {
         _ if event.get("to_client") == Some(&Value::Bool(true)) => {
             let number = event.get("to_connection").and_then(Value::as_u64);
             let remote = number.and_then(|number| read.remotes.get(&number).cloned());
+            let call = field(event, "call_id");
+            if let Some(remote) = &remote
+                && method == "INVITE"
+                && read.invited.len() < MOST_CONNECTIONS
+            {
+                read.invited.insert(call.clone(), remote.clone());
+            }
+            // An ACK has no answer by which its connection would be known: it goes where its INVITE went.
+            let remote = remote.or_else(|| read.invited.get(&call).cloned());
             Some(remote.unwrap_or_else(|| "a client".to_owned()))
         }
         _ => None,
@@ -283,6 +295,10 @@ a line of something else
 "#;
 
     fn drawn(arguments: &[&str]) -> String {
+        drawn_from(LOG, arguments)
+    }
+
+    fn drawn_from(text: &str, arguments: &[&str]) -> String {
         use clap::Parser as _;
         #[derive(clap::Parser)]
         struct Line {
@@ -290,7 +306,7 @@ a line of something else
             command: LadderCommand,
         }
         let mut log = tempfile::NamedTempFile::new().unwrap();
-        log.write_all(LOG.as_bytes()).unwrap();
+        log.write_all(text.as_bytes()).unwrap();
         let path = log.path().to_str().unwrap();
         let line = [&["ladder", path], arguments].concat();
         let mut out = Vec::new();
@@ -312,13 +328,33 @@ a line of something else
             "#2 |<- MESSAGE -",
             "x request_refused from_not_allowed, 403, MESSAGE, of 192.0.2.7:5061 (sipward explain from_not_allowed)",
             "#2 |-- 403 MESSAGE -",
-            "3 lines; 2 are no events in JSON",
+            "3 lines; no events in JSON: 2 lines",
         ];
         let mut rest = text.as_str();
         for part in order {
             let at = rest.find(part).unwrap_or_else(|| panic!("{part}:\n{text}"));
             rest = &rest[at + part.len()..];
         }
+    }
+
+    /// Its line has no connection, since nobody answers it.
+    #[test]
+    fn an_ack_for_a_client_goes_where_its_invite_went() {
+        let line = |ts: &str, method: &str, more: &str| {
+            format!(
+                r#"{{"ts":"2026-11-29T18:43:0{ts}Z","event":"request_relayed","method":"{method}","call_id":"1@a","from":"sip:bob@contoso.test","to":"sip:alice@contoso.test","connection":7,"remote":"192.0.2.1:5061","from_peer":"fe01.contoso.test","to_client":true{more}}}"#
+            )
+        };
+        let log = [
+            r#"{"ts":"2026-11-29T18:43:00Z","event":"handshake_accepted","connection":9,"remote":"192.0.2.9:5061"}"#.to_owned(),
+            line("1", "INVITE", r#","to_connection":9,"status":200,"took_us":500000"#),
+            line("2", "ACK", r#","took_us":0"#),
+        ];
+        let text = drawn_from(&log.join("\n"), &[]);
+        assert!(text.contains("-- ACK -"), "{text}");
+        assert!(!text.contains("a client"), "{text}");
+        // Two parties beside this node, of which one has both.
+        assert_eq!(text.matches("192.0.2.9:5061").count(), 1, "{text}");
     }
 
     #[test]

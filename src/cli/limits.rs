@@ -44,6 +44,11 @@ fn page(limits: &[ListedLimit], out: &mut dyn Write) -> io::Result<()> {
         text("DEFAULT"),
     ]);
     let shown = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    // Bytes beside a bound in MiB would be read as something else.
+    let taken = |limit: &ListedLimit, used: Option<u64>| match limit.value.ends_with('B') {
+        true => used.map_or_else(|| "-".to_owned(), show_size),
+        false => shown(used),
+    };
     // What is never taken, as of a time, is listed too: who looks for a bound finds its value.
     for limit in limits {
         // A default that holds says nothing.
@@ -59,8 +64,11 @@ fn page(limits: &[ListedLimit], out: &mut dyn Write) -> io::Result<()> {
         table.row([
             limit.limit.clone(),
             limit.value.clone(),
-            shown(limit.used),
-            used_by(limit),
+            taken(limit, limit.used),
+            used_by(
+                limit,
+                limit.former_used.map(|used| taken(limit, Some(used))),
+            ),
             hits,
             default,
         ]);
@@ -69,10 +77,37 @@ fn page(limits: &[ListedLimit], out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// By whom, and how much more of it the old process takes during an upgrade.
-fn used_by(limit: &ListedLimit) -> String {
+fn used_by(limit: &ListedLimit, former: Option<String>) -> String {
     let by = limit.used_by.clone().unwrap_or_default();
-    match limit.former_used {
+    match former {
         Some(used) => format!("{by} (former process: {used})"),
         None => by,
+    }
+}
+
+/// A size as people read it, with one place behind the point: `--json` has it to the byte.
+fn show_size(octets: u64) -> String {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let unit = units.iter().find(|(_, unit)| octets >= *unit);
+    unit.map_or_else(
+        || format!("{octets}B"),
+        |(name, unit)| format!("{}.{}{name}", octets / unit, octets % unit * 10 / unit),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_its_unit_and_one_place() {
+        for (octets, shown) in [
+            (0, "0B"),
+            (1_023, "1023B"),
+            (1_536, "1.5KiB"),
+            (6_319_125_504, "5.8GiB"),
+        ] {
+            assert_eq!(show_size(octets), shown);
+        }
     }
 }

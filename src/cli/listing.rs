@@ -19,8 +19,17 @@ pub struct RowOptions {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// At most so many rows, and never more than 10000
-    #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000, value_parser = rows)]
     pub limit: usize,
+}
+
+/// Reads how many rows are wanted: of none at all a page would say that nobody is there.
+///
+/// # Errors
+/// What is no number of rows, for the command line.
+pub(super) fn rows(text: &str) -> Result<usize, String> {
+    let read = text.parse().ok().filter(|rows| *rows > 0);
+    read.ok_or_else(|| "write a number, 1 at least".to_owned())
 }
 
 /// Reads the time of a denial.

@@ -4,9 +4,8 @@
 use super::Exit;
 use super::listing::{PATIENCE, for_time};
 use super::output::{plain, show};
-use super::target::{Target, Unanswered, unexpected};
+use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
-use crate::reason::DaemonReason;
 use crate::topology::{LogRequests, show_moment};
 use std::io::Write;
 use std::time::Duration;
@@ -48,18 +47,7 @@ impl LogLevelCommand {
             client: self.client.clone(),
             for_s: self.time.as_secs(),
         };
-        let asked = self.target.try_ask(&request, PATIENCE);
-        let reply = asked.map_err(|why| {
-            let exit = why.print();
-            let malformed = DaemonReason::MalformedCommand;
-            // A peer that the topology does not name, or a time that is too long:
-            // what was typed is wrong, and not the daemon.
-            match matches!(why, Unanswered::Refused { code, .. } if code == malformed) {
-                true => Exit::Usage,
-                false => exit,
-            }
-        })?;
-        let Reply::LogLevel(set) = reply else {
+        let Reply::LogLevel(set) = self.target.ask(&request, PATIENCE)? else {
             return Err(unexpected());
         };
         Ok(show(&set, self.json, out, |set, out| {

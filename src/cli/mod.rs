@@ -8,6 +8,7 @@ pub mod bindings;
 pub mod calls;
 pub mod check;
 mod command_line;
+mod complaint;
 pub mod connections;
 pub mod crls;
 #[cfg(feature = "demo")]

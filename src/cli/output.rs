@@ -80,7 +80,8 @@ pub(super) fn print_faults<'a>(
 pub(super) fn print_refusal(file: &Path, faults: &[Fault], out: &mut dyn Write) -> io::Result<()> {
     print_faults(faults, out)?;
     let count = counted(faults.len(), "fault");
-    writeln!(out, "{}: {count}; nothing would be loaded", file.display())
+    let file = plain(&file.to_string_lossy());
+    writeln!(out, "{file}: {count}; nothing would be loaded")
 }
 
 /// A number with its noun: `no faults`, `1 fault`, `2 faults`.

@@ -2,7 +2,7 @@
 //!
 //! One row for each member, with its pool in front: `sipward pools | grep down` is what an operator types.
 use super::Exit;
-use super::listing::{PATIENCE, left_off, span};
+use super::listing::{PATIENCE, left_off, rows, span};
 use super::output::show;
 use super::table::{Table, number, text};
 use super::target::{Target, unexpected};
@@ -14,7 +14,7 @@ use std::io::{self, Write};
 #[derive(Clone, Debug, clap::Args)]
 pub struct PoolsCommand {
     /// At most so many pools, and never more than 10000
-    #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000, value_parser = rows)]
     pub limit: usize,
     /// Go on behind the pool of this name
     #[arg(long, value_name = "POOL", default_value = "")]

@@ -3,6 +3,7 @@
 //! A command finds the daemon without arguments on a host with one daemon: the topology names the socket, or it is at one of
 //! the default places (docs/control.md).
 use super::Exit;
+use super::complaint::complain;
 use crate::daemon::{
     control::{self, AskError, ControlRefusal, Reply, Request, TraceLine, TraceRequest},
     named_path,
@@ -78,9 +79,14 @@ pub(super) enum Unanswered {
 impl Unanswered {
     /// Prints why, and returns the exit code: a script must be able to separate a refusal from a daemon that does not run.
     pub(super) fn print(&self) -> Exit {
-        eprintln!("sipward: {self}");
+        complain(self);
         match self {
             Self::NoFile { .. } => Exit::Usage,
+            // What was typed, or a command that an earlier version does not know: nothing is wrong with the daemon.
+            Self::Refused {
+                code: DaemonReason::MalformedCommand,
+                ..
+            } => Exit::Usage,
             Self::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. })
             | Self::NotThere(_)
             | Self::OtherTopology { .. } => Exit::NoDaemon,
@@ -95,7 +101,8 @@ impl Target {
     /// Sends a request and returns the reply; a failure is printed.
     ///
     /// # Errors
-    /// [`Exit::NoDaemon`] when nobody answers, [`Exit::Internal`] when it refuses or cannot be understood.
+    /// [`Exit::NoDaemon`] when nobody answers, [`Exit::Usage`] when it cannot read what was asked, [`Exit::Internal`] when it
+    /// refuses otherwise or cannot be understood.
     pub(super) fn ask(&self, request: &Request, patience: Duration) -> Result<Reply, Exit> {
         self.try_ask(request, patience).map_err(|why| why.print())
     }
@@ -208,7 +215,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 /// A reply to another question than the one that was asked.
 pub(super) fn unexpected() -> Exit {
-    eprintln!("sipward: {}", Unanswered::Unexpected);
+    complain(Unanswered::Unexpected);
     Exit::Internal
 }
 

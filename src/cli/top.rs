@@ -28,7 +28,8 @@ mod tests;
 mod view;
 
 use super::Exit;
-use super::listing::for_time;
+use super::complaint::complain;
+use super::listing::{for_time, rows};
 use super::target::Target;
 use std::io::Write;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub struct TopCommand {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval)]
     pub interval: Duration,
     /// At most so many peers, connections with peers and connections of clients, and never more than 10000
-    #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000, value_parser = rows)]
     pub limit: usize,
     /// Print the figures of one interval and end: without a terminal, or for a script
     #[arg(long)]
@@ -82,8 +83,8 @@ impl TopCommand {
         }
         // Keys come from the one, and the view goes to the other.
         if !stdin().is_terminal() || !stdout().is_terminal() {
-            eprintln!(
-                "sipward: there is no terminal to draw on: sipward top --once prints the figures of one interval"
+            complain(
+                "there is no terminal to draw on: sipward top --once prints the figures of one interval",
             );
             return Err(Exit::Usage);
         }
@@ -97,8 +98,8 @@ impl TopCommand {
     // The command stays in the list: who reads the docs and types it learns what is missing.
     #[cfg(not(feature = "top"))]
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Exit> {
-        eprintln!(
-            "sipward: this build has no live view: packages have it, and so has cargo build --release --features top"
+        complain(
+            "this build has no live view: packages have it, and so has cargo build --release --features top",
         );
         Err(Exit::Usage)
     }

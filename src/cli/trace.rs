@@ -3,6 +3,7 @@
 //! The daemon masks before it answers, so that nothing secret crosses the socket unless it was asked for. Each message is
 //! shown and written when it comes: who ends the command with Ctrl-C has everything up to then.
 use super::Exit;
+use super::complaint::complain;
 use super::ladder::{Ladder, LadderEvent, LadderStep};
 use super::listing::{field, for_time};
 use super::message_selection::MessageSelection;
@@ -111,7 +112,7 @@ impl TraceCommand {
         let json = self.json;
         loop {
             let follow = request.clone();
-            self.target.follow(follow, self.time + PATIENCE, |line| {
+            let followed = self.target.follow(follow, self.time + PATIENCE, |line| {
                 match writer.take(line, json) {
                     Ok(goes_on) => goes_on,
                     Err(error) => {
@@ -119,8 +120,12 @@ impl TraceCommand {
                         false
                     }
                 }
-            })?;
-            if let Some(failed) = writer.failed {
+            });
+            if let Some(failed) = followed.err().or(writer.failed) {
+                // Of a trace that never began there is nothing in it, and it would be in the way of the next try.
+                if let Some(path) = self.pcap.filter(|_| writer.until == 0) {
+                    let _ = std::fs::remove_file(path);
+                }
                 return Err(failed);
             }
             // The new process has the socket, and traces what the old one still serves as well.
@@ -142,7 +147,7 @@ fn capture(path: &Path) -> Result<File, Exit> {
     let opened = options.write(true).create_new(true).mode(0o600).open(path);
     let begun = opened.and_then(|mut file| pcapng::begin(&mut file).map(|()| file));
     begun.map_err(|error| {
-        eprintln!("sipward: {}: {error}", path.display());
+        complain(format_args!("{}: {error}", path.display()));
         Exit::Usage
     })
 }
@@ -212,7 +217,7 @@ impl TraceWriter<'_> {
 
 /// Prints why a trace does not begin.
 fn refused(refusal: &ControlRefusal) -> Exit {
-    eprintln!("sipward: {}: {}", refusal.code, plain(&refusal.what));
+    complain(format_args!("{}: {}", refusal.code, refusal.what));
     // What was typed is wrong, and not the daemon.
     match refusal.code == DaemonReason::MalformedCommand {
         true => Exit::Usage,

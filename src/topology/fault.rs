@@ -1,7 +1,11 @@
 //! What loading reports: something that is wrong with a topology, or that an operator should know.
+use super::printable::printable;
 use crate::reason::Reason;
 use serde::Serialize;
 use std::path::PathBuf;
+
+/// As long as a path of Linux can be (PATH_MAX).
+const LONGEST_PATH: usize = 4_096;
 
 /// Something in a topology that must be fixed before it can be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +28,9 @@ pub type Warning = Fault;
 impl std::fmt::Display for Fault {
     /// `file:line: code: what`, and what to do on a line of its own.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:", self.file.display())?;
+        // A name may hold what acts on a terminal.
+        let file = printable(&self.file.to_string_lossy(), LONGEST_PATH);
+        write!(f, "{file}:")?;
         if let Some(line) = self.line {
             write!(f, "{line}:")?;
         }

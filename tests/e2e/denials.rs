@@ -240,6 +240,29 @@ pub(crate) async fn an_address_is_denied_by_a_connection_of_it_in_each_notation_
     }
 }
 
+#[tokio::test]
+async fn an_address_is_kicked_with_all_its_connections_and_may_come_again() {
+    let world = World::new().await;
+    let clients = [world.client("one").await, world.client("two").await];
+    world.status_once(|status| status["clients"] == 2).await;
+    let kicked = said(&world, &["kick", "::ffff:127.0.0.1"]).await;
+    assert_eq!(kicked, json!({"connections": 2}));
+    for client in &clients {
+        client.wire().ended(SOON).await.unwrap();
+    }
+    let three = world.client("three").await;
+    message_passes(&three, &world.fe01).await;
+    let (code, kicked) = world.edge.command(&["kick", "192.0.2.1"]).await;
+    assert_eq!((code, kicked), (Some(1), json!({"connections": 0})));
+    // What is wrong was typed, and is no fault of the daemon.
+    let (code, _) = world
+        .edge
+        .command(&["kick", "127.0.0.1", "--for", "400d"])
+        .await;
+    assert_eq!(code, Some(2));
+    assert!(three.wire().is_live());
+}
+
 /// A world whose node has a state directory, which may hold a file of denials already.
 async fn with_state(denials: Option<&str>) -> World {
     let lab = Lab::new();

@@ -365,8 +365,8 @@ async fn every_command_in_the_docs_runs() {
     let site = &world.lab.site;
     let partner = site.fabrikam.server("edge.fabrikam.test").unwrap();
     site.write("fabrikam-edge.pem", &partner.chain_pem).unwrap();
-    let text = world.edge.log.to_text();
-    let log = site.write("sipward.log", &text).unwrap();
+    let log = world.edge.log.up_to("ready", |_| true).await.unwrap();
+    let log = site.write("sipward.log", &log.to_text()).unwrap();
     let mut ran = BTreeSet::new();
     for page in pages() {
         for (line, block) in blocks(&read(&page), "sh") {
@@ -483,8 +483,8 @@ async fn what_the_docs_give_to_other_programs_is_taken_by_them() {
     if let Ok(wire) = rogue.dial(world.edge.address, EDGE).await {
         wire.ended(SOON).await.unwrap();
     }
-    world.logged("handshake_refused", |_| true).await;
-    let text = world.edge.log.to_text();
+    let log = world.edge.log.up_to("handshake_refused", |_| true).await;
+    let text = log.unwrap().to_text();
     let log = world.lab.site.write("sipward.log", &text).unwrap();
     let (jq, openssl) = (program("jq"), program("openssl"));
     let (mut filtered, mut made) = (0, 0);

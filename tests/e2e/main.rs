@@ -1,5 +1,7 @@
 //! The real daemon on loopback, with a PKI made by the test, against ends that read like a message chart.
 #[cfg(test)]
+mod absurd;
+#[cfg(test)]
 mod advertise;
 #[cfg(test)]
 mod balancer;

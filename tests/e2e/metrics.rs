@@ -45,6 +45,70 @@ async fn happenings(world: &World) -> (Client, Client, Wire) {
     (alice, mallory, wire)
 }
 
+/// What the figures are after [`happenings`], a server that nobody lists, and a body that is too long.
+const SERIES: &[(&str, f64)] = &[
+    (
+        r#"sipward_requests_total{method="INVITE",direction="client_to_home",code="2xx"}"#,
+        1.0,
+    ),
+    (
+        r#"sipward_requests_total{method="ACK",direction="client_to_home",code="none"}"#,
+        1.0,
+    ),
+    (
+        r#"sipward_requests_total{method="BYE",direction="client_to_home",code="2xx"}"#,
+        1.0,
+    ),
+    (
+        r#"sipward_requests_total{method="other",direction="client_to_home",code="5xx"}"#,
+        1.0,
+    ),
+    (
+        r#"sipward_requests_total{method="MESSAGE",direction="client_to_node",code="4xx"}"#,
+        1.0,
+    ),
+    (
+        r#"sipward_requests_refused_total{reason="from_not_allowed"}"#,
+        1.0,
+    ),
+    (r#"sipward_requests_refused_total{reason="draining"}"#, 0.0),
+    (
+        r#"sipward_request_duration_seconds_count{direction="client_to_home",transaction="invite"}"#,
+        1.0,
+    ),
+    (
+        r#"sipward_request_duration_seconds_count{direction="client_to_home",transaction="non_invite"}"#,
+        4.0,
+    ),
+    (
+        r#"sipward_handshakes_total{outcome="accepted",reason=""}"#,
+        3.0,
+    ),
+    (
+        r#"sipward_handshakes_total{outcome="refused",reason="not_in_topology"}"#,
+        1.0,
+    ),
+    (r#"sipward_limit_hits_total{limit="body_bytes"}"#, 1.0),
+    ("sipward_calls", 0.0),
+    ("sipward_log_lines_dropped_total", 0.0),
+    (
+        r#"sipward_expiry_timestamp_seconds{kind="peer_window",name="edge.fabrikam.test"}"#,
+        4_070_908_800.0,
+    ),
+    (
+        r#"sipward_peer_up{peer="fe01.contoso.test",kind="home"}"#,
+        1.0,
+    ),
+    ("sipward_bindings", 1.0),
+    ("sipward_generation", 1.0),
+    ("sipward_ready", 1.0),
+    (r#"sipward_connections{role="client"}"#, 2.0),
+    (r#"sipward_pool_members{pool="front-end"}"#, 2.0),
+    (r#"sipward_pool_members_up{pool="front-end"}"#, 2.0),
+    (r#"sipward_shard_up{shard="0"}"#, 1.0),
+    (r#"sipward_reloads_total{result="ok"}"#, 0.0),
+];
+
 #[tokio::test]
 async fn figures_show_what_has_happened_and_promtool_has_nothing_against_them() {
     let world = World::with(|topology| {
@@ -74,69 +138,8 @@ async fn figures_show_what_has_happened_and_promtool_has_nothing_against_them() 
             && metrics.sample(r#"sipward_connections{role="client"}"#) < 3.0
     });
     let metrics = metrics.await;
-    for (series, value) in [
-        (
-            r#"sipward_requests_total{method="INVITE",direction="client_to_home",code="2xx"}"#,
-            1.0,
-        ),
-        (
-            r#"sipward_requests_total{method="ACK",direction="client_to_home",code="none"}"#,
-            1.0,
-        ),
-        (
-            r#"sipward_requests_total{method="BYE",direction="client_to_home",code="2xx"}"#,
-            1.0,
-        ),
-        (
-            r#"sipward_requests_total{method="other",direction="client_to_home",code="5xx"}"#,
-            1.0,
-        ),
-        (
-            r#"sipward_requests_total{method="MESSAGE",direction="client_to_node",code="4xx"}"#,
-            1.0,
-        ),
-        (
-            r#"sipward_requests_refused_total{reason="from_not_allowed"}"#,
-            1.0,
-        ),
-        (r#"sipward_requests_refused_total{reason="draining"}"#, 0.0),
-        (
-            r#"sipward_request_duration_seconds_count{direction="client_to_home",transaction="invite"}"#,
-            1.0,
-        ),
-        (
-            r#"sipward_request_duration_seconds_count{direction="client_to_home",transaction="non_invite"}"#,
-            4.0,
-        ),
-        (
-            r#"sipward_handshakes_total{outcome="accepted",reason=""}"#,
-            3.0,
-        ),
-        (
-            r#"sipward_handshakes_total{outcome="refused",reason="not_in_topology"}"#,
-            1.0,
-        ),
-        (r#"sipward_limit_hits_total{limit="body_bytes"}"#, 1.0),
-        ("sipward_calls", 0.0),
-        ("sipward_log_lines_dropped_total", 0.0),
-        (
-            r#"sipward_expiry_timestamp_seconds{kind="peer_window",name="edge.fabrikam.test"}"#,
-            4_070_908_800.0,
-        ),
-        (
-            r#"sipward_peer_up{peer="fe01.contoso.test",kind="home"}"#,
-            1.0,
-        ),
-        ("sipward_bindings", 1.0),
-        ("sipward_generation", 1.0),
-        ("sipward_ready", 1.0),
-        (r#"sipward_connections{role="client"}"#, 2.0),
-        (r#"sipward_pool_members{pool="front-end"}"#, 2.0),
-        (r#"sipward_pool_members_up{pool="front-end"}"#, 2.0),
-        (r#"sipward_shard_up{shard="0"}"#, 1.0),
-        (r#"sipward_reloads_total{result="ok"}"#, 0.0),
-    ] {
-        assert_eq!(metrics.sample(series), value, "{series}\n{}", metrics.body);
+    for (series, value) in SERIES {
+        assert_eq!(metrics.sample(series), *value, "{series}\n{}", metrics.body);
     }
     let now = sipward_lab::pki::now().as_secs() as f64;
     for (kind, name) in [

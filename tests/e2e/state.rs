@@ -2,6 +2,7 @@
 use crate::harness::{SOON, World, hangs_up};
 use serde_json::{Value, json};
 use sipward_lab::Server;
+use sipward_lab::pki::now;
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE};
 use std::time::Duration;
 
@@ -57,6 +58,11 @@ async fn connections_are_listed_with_who_is_there_and_over_what() {
     );
     assert_eq!(alice["messages_in"], 1);
     assert_eq!(alice["messages_out"], 1);
+    assert_eq!(alice["queued"], 0);
+    let age = now()
+        .as_secs()
+        .saturating_sub(alice["since"].as_u64().unwrap());
+    assert!(age < 600, "{alice}");
     let full = format!("sip:alice@{HOME}");
     assert_eq!(of(&["--client", "--user", &full]).await.len(), 1);
     assert!(of(&["--user", "alice@fabrikam.test"]).await.is_empty());

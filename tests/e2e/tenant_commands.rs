@@ -47,7 +47,7 @@ async fn kick_closes_the_connections_of_the_named_entry_alone() {
             .edge
             .command_text(&[&["kick", PARTNER_EDGE][..], more].concat())
             .await;
-        assert_eq!((code, text.as_str()), (Some(70), ""));
+        assert_eq!((code, text.as_str()), (Some(2), ""));
     }
     let (_, denials) = world.edge.command(&["deny", "list"]).await;
     assert_eq!(denials, json!([]));

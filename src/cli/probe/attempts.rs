@@ -1,5 +1,6 @@
 //! The handshakes of a probe, one address after the other.
 use crate::cli::Exit;
+use crate::cli::complaint::complain;
 use crate::edge::{ProbeAttempt, ProbeVerdict, probe};
 use crate::topology::{DnsName, PeerRef};
 use crate::trust::Generation;
@@ -16,7 +17,7 @@ pub(super) fn try_addresses(
     timeout: Duration,
 ) -> Result<Vec<ProbeAttempt>, Exit> {
     let internal = |error: &dyn std::fmt::Display| {
-        eprintln!("sipward: {error}");
+        complain(error);
         Exit::Internal
     };
     // One thread: addresses are tried one after the other, so that the page reads in the order of the attempts.

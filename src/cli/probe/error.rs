@@ -2,13 +2,16 @@
 //!
 //! None of these says anything about the peer: that would be a verdict, with an exit code of its own.
 use crate::cli::Exit;
+use crate::cli::complaint::complain;
+use crate::cli::output::print_faults;
 use crate::topology::{DnsName, Fault, NameError, PeerName};
+use std::io;
 
 /// Why a peer cannot be probed; exit code 2, so that it is never taken for its fault.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProbeError {
     /// The topology has faults.
-    #[error("the topology cannot be used (--config FILE names another):\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("the topology cannot be used (--config FILE names another):")]
     Topology(Vec<Fault>),
     /// What was written is no name.
     #[error(
@@ -30,7 +33,7 @@ pub(super) enum ProbeError {
     #[error("--peer {0}: {1} is neither its fqdn nor in its `covers`")]
     NotCovered(PeerName, DnsName),
     /// A server that is not listed cannot be looked for.
-    #[error("{0} is in no [[peer]], and an entry for it would not be good:\n{shown}", shown = .1.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("{0} is in no [[peer]], and an entry for it would not be good:")]
     NoEntry(String, Vec<Fault>),
     /// Nobody knows where it is.
     #[error(
@@ -40,9 +43,13 @@ pub(super) enum ProbeError {
 }
 
 impl ProbeError {
-    /// Prints it, and returns the exit code of a question that cannot be asked.
+    /// Prints it, with the faults as `check` prints them below it, and returns the exit code of a question that cannot be asked.
     pub(super) fn print(&self) -> Exit {
-        eprintln!("sipward: {self}");
+        complain(self);
+        if let Self::Topology(faults) | Self::NoEntry(_, faults) = self {
+            // Who has closed standard error does not want to know.
+            let _ = print_faults(faults, &mut io::stderr());
+        }
         Exit::Usage
     }
 }

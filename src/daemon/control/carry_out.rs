@@ -1,6 +1,7 @@
 //! Carrying out a request: here, and by the process before this one while that lets its clients go.
 use super::both::{concerns_both, joined, of_former};
 use super::context::ControlContext;
+use super::peer_word;
 use super::protocol::{Reply, Request};
 use super::refusal::ControlRefusal;
 use crate::edge::{BindingSelection, Selection};
@@ -77,7 +78,7 @@ impl ControlContext {
             } => {
                 let selection = Selection {
                     role: *role,
-                    user: user.clone(),
+                    user: user.as_deref().map(peer_word::user).transpose()?,
                     limit: *limit,
                     after: *after,
                 };
@@ -85,7 +86,7 @@ impl ControlContext {
             }
             Request::Bindings { user, limit, after } => {
                 let selection = BindingSelection {
-                    user: user.clone(),
+                    user: user.as_deref().map(peer_word::user).transpose()?,
                     limit: *limit,
                     after: after.clone(),
                 };

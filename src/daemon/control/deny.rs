@@ -15,7 +15,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The longest denial: what is to last belongs into the file.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+/// What is said of another time.
+pub(super) const DENIAL_TIME: &str = "a denial lasts at least a second, and a year at most";
 /// Characters of a reason.
 ///
 /// One line of a table, for whoever finds the denial next week.
@@ -107,8 +109,7 @@ impl ControlContext {
         uid: Option<u32>,
     ) -> Result<Denial, ControlRefusal> {
         if time.is_zero() || time > LONGEST {
-            let what = "a denial lasts at least a second, and a year at most";
-            return Err(DaemonReason::MalformedCommand.because(what));
+            return Err(DaemonReason::MalformedCommand.because(DENIAL_TIME));
         }
         // In force from here on, whatever becomes of the file.
         let denial = self.daemon.edge.deny(party, time, reason);

@@ -3,11 +3,12 @@
 //! An operator types what a log line or a listing shows; what it is, is found out here, in one order, so that a word never
 //! means two things.
 use super::context::{ControlContext, FOR_SHARDS};
-use super::peer_word::{normalised, shared_fqdn};
+use super::deny::{DENIAL_TIME, LONGEST};
+use super::peer_word::{normalised, shared_fqdn, user};
 use super::refusal::{ControlRefusal, no_answer};
 use crate::edge::{Denial, KickTarget, ListedConnection, Selection};
 use crate::proxy::NamedParty;
-use crate::reason::ConnectionReason;
+use crate::reason::{ConnectionReason, DaemonReason};
 use crate::topology::network;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -31,6 +32,10 @@ impl ControlContext {
         time: Option<Duration>,
         uid: Option<u32>,
     ) -> Result<Kicked, ControlRefusal> {
+        // Before anything is looked for: who is not there is denied all the same.
+        if time.is_some_and(|time| time.is_zero() || time > LONGEST) {
+            return Err(DaemonReason::MalformedCommand.because(DENIAL_TIME));
+        }
         let target = self.target_of(what).await?;
         // Of a connection it must be known before it is closed.
         let party = match time {
@@ -78,7 +83,7 @@ impl ControlContext {
         // `alice` and `sip:alice` are no host names.
         let is_user = what.contains(['@', ':']) || !name.contains('.');
         Ok(if is_user {
-            KickTarget::User(what.to_owned())
+            KickTarget::User(user(what)?)
         } else {
             KickTarget::Peer(name)
         })

@@ -3,6 +3,7 @@
 //! The levels are the words of `[log] requests`. A reload leaves them alone, a restart ends them: they are for the hour in
 //! which somebody looks at one partner. The limits of the log hold for these lines too.
 use super::context::{ControlContext, FOR_SHARDS};
+use super::peer_word::user;
 use super::refusal::{ControlRefusal, busy, no_answer};
 use crate::daemon::Daemon;
 use crate::daemon::log_level_list::{LogLevelList, RunningLevel};
@@ -48,7 +49,7 @@ impl ControlContext {
             (Some(peer), None) => NamedParty::Peer(self.listed_peer(peer)?),
             (None, Some(client)) => match network(client) {
                 Some(network) => NamedParty::Network(network),
-                None => NamedParty::User(client.to_owned()),
+                None => NamedParty::User(user(client)?),
             },
             _ => return malformed("name a peer or a client".to_owned()),
         };

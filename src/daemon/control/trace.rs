@@ -6,6 +6,7 @@
 //! During an upgrade it shows what passes through both processes: the one that was asked has the other trace as well
 //! (`trace_source`).
 use super::context::{ControlContext, FOR_SHARDS};
+use super::peer_word::user;
 use super::refusal::{ControlRefusal, no_answer};
 use crate::daemon::trace::{Shown, masked};
 use crate::edge::{TraceDirection, TraceFeed, TraceRecord, TraceSelection, TracedItem};
@@ -152,18 +153,22 @@ impl TraceRequest {
         }
         // As with `kick`: an address is never a user's name.
         let client = |text: &String| match network(text) {
-            Some(network) => TraceSelection::Network(network),
-            None => TraceSelection::Client(text.clone()),
+            Some(network) => Ok(TraceSelection::Network(network)),
+            None => user(text).map(TraceSelection::Client),
         };
+        let named = |text: &String| user(text).map(TraceSelection::User);
+        if self.call_id.as_ref().is_some_and(String::is_empty) {
+            return malformed("a Call-ID has at least one character");
+        }
         let peer = |name: &String| {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
             TraceSelection::Peer(name)
         };
         let all = [
             self.peer.as_ref().map(peer),
-            self.client.as_ref().map(client),
+            self.client.as_ref().map(client).transpose()?,
             self.call_id.clone().map(TraceSelection::CallId),
-            self.user.clone().map(TraceSelection::User),
+            self.user.as_ref().map(named).transpose()?,
             self.connection.map(TraceSelection::Connection),
         ];
         // Two at once would leave a reader in doubt whether both or either must hold.

@@ -60,7 +60,11 @@ pub struct MemoryBound(pub Option<usize>);
 impl MemoryBound {
     /// In bytes: as it was written, or by what this process may use.
     pub fn bytes(self) -> usize {
-        self.0.unwrap_or_else(|| machine_memory::usable() / 4)
+        // In whole MiB, since people read it.
+        const MIB: usize = 1024 * 1024;
+        let whole = |bytes: usize| (bytes / MIB).max(1) * MIB;
+        self.0
+            .unwrap_or_else(|| whole(machine_memory::usable() / 4))
     }
 }
 
