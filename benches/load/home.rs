@@ -5,12 +5,23 @@ use memchr::memmem;
 use sipward_lab::site::Site;
 use std::io;
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+/// Longer than a registration takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts it on a thread of its own.
 pub(crate) fn start(site: &Site) -> Outcome<SocketAddr> {
+    Ok(start_registrar(site)?.0)
+}
+
+/// The same, with the Path of each REGISTER (RFC 3327 §5.2) in the order in which they came.
+pub(crate) fn start_registrar(site: &Site) -> Outcome<(SocketAddr, Receiver<String>)> {
+    let (paths, taken) = mpsc::channel();
     let acceptor = TlsAcceptor::from(tls::home_config(site)?);
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
@@ -24,23 +35,31 @@ pub(crate) fn start(site: &Site) -> Outcome<SocketAddr> {
             let listener = TcpListener::from_std(listener)?;
             while let Ok((tcp, _)) = listener.accept().await {
                 let (acceptor, contact) = (acceptor.clone(), contact.clone());
-                tokio::spawn(async move { serve(acceptor, tcp, contact.as_bytes()).await });
+                let paths = paths.clone();
+                tokio::spawn(async move {
+                    tcp.set_nodelay(true)?;
+                    let mut stream = acceptor.accept(tcp).await?;
+                    serve(&mut stream, contact.as_bytes(), Some(&paths)).await
+                });
             }
             Ok::<(), io::Error>(())
         })
     });
-    Ok(address)
+    Ok((address, taken))
 }
 
-async fn serve(acceptor: TlsAcceptor, tcp: TcpStream, contact: &[u8]) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let mut stream = acceptor.accept(tcp).await?;
+/// Answers what comes until the connection ends; `contact` is the header line of who answers.
+pub(crate) async fn serve(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    contact: &[u8],
+    paths: Option<&Sender<String>>,
+) -> io::Result<()> {
     let (mut pending, mut out) = (Vec::new(), Vec::new());
     while stream.read_buf(&mut pending).await? > 0 {
         let mut done = 0_usize;
         while let Some(length) = pending
             .get(done..)
-            .and_then(|rest| answer(rest, contact, &mut out))
+            .and_then(|rest| answer(rest, contact, paths, &mut out))
         {
             done = done.saturating_add(length);
         }
@@ -59,7 +78,12 @@ async fn serve(acceptor: TlsAcceptor, tcp: TcpStream, contact: &[u8]) -> io::Res
 }
 
 /// Answers the request at the beginning; gives its length, or `None` when it is not complete.
-fn answer(octets: &[u8], contact: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+fn answer(
+    octets: &[u8],
+    contact: &[u8],
+    paths: Option<&Sender<String>>,
+    out: &mut Vec<u8>,
+) -> Option<usize> {
     if octets.starts_with(b"\r\n\r\n") {
         out.extend_from_slice(b"\r\n");
         return Some(4);
@@ -79,10 +103,25 @@ fn answer(octets: &[u8], contact: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         if !lines.starts_with(b"INVITE sip:ring@") {
             reply(lines, b"SIP/2.0 200 OK\r\n", contact, out);
         }
+    } else if lines.starts_with(b"REGISTER ") {
+        // What is registered is the sender's own address (RFC 3261 §10.3).
+        let own = value(lines, b"\nContact: ").unwrap_or_default();
+        let bound = [b"Contact: ", own, b";expires=3600\r\n"].concat();
+        reply(lines, b"SIP/2.0 200 OK\r\n", &bound, out);
+        if let Some((paths, path)) = paths.zip(value(lines, b"\nPath: ")) {
+            // Who does not measure registered clients does not take it.
+            let _ = paths.send(String::from_utf8_lossy(path).into_owned());
+        }
     } else if !lines.starts_with(b"ACK ") {
         reply(lines, b"SIP/2.0 200 OK\r\n", contact, out);
     }
     Some(total)
+}
+
+/// What stands behind a header name, which is written with the line's end before it.
+fn value<'a>(lines: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let begin = memmem::find(lines, name)?.checked_add(name.len())?;
+    lines.get(begin..)?.split(|byte| *byte == b'\r').next()
 }
 
 fn body_length(lines: &[u8]) -> usize {

@@ -1,6 +1,6 @@
 //! The project's load generator: what relaying costs, in sipward and in the programs that it is compared with.
 //!
-//! `cargo bench --bench load -- [run|compare|memory|soak|calls|mixed|instructions|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
+//! `cargo bench --bench load -- [run|compare|memory|soak|calls|mixed|cores|instructions|reload|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
 //!
 //! * `run` measures one program and prints a table and one line of JSON,
 //! * `compare` does so for HAProxy, Kamailio and sipward in turn, and prints the ratios (see benches/compare.sh),
@@ -9,6 +9,8 @@
 //! * `soak` keeps messages, calls and handshakes going by the clock for `--seconds` and shows what the daemon holds,
 //! * `calls` begins `--rate` calls a second by the clock for `--seconds` and shows what is refused and what the daemon holds,
 //!   `mixed` so many requests of which each fourth is a call and the others are texts; `--clients 1`: over one connection,
+//! * `cores` shows what a call costs with one shard and with several, at `--rate`, and what one from a home server costs that crosses
+//!   from one shard to another,
 //! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh);
 //!   with `--against FILE` it fails when a figure is higher than the file allows, with `--keep DIR` the
 //!   profiles stay there for `callgrind_annotate`,
@@ -19,12 +21,15 @@
 //! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
 //! handshake or idle.
 
+mod atomics;
+mod cores;
 mod crowd;
 mod home;
 mod instructions;
 mod phases;
 mod reload;
 mod report;
+mod scene;
 mod soak;
 mod sustained;
 mod target;
@@ -59,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) starts: usize,
     /// 0: the daemon's default.
     pub(crate) shards: usize,
+    /// `limits.gather`; the daemon's default without it.
+    pub(crate) gather: Option<usize>,
     /// The daemon's program; another build may be named to compare with.
     pub(crate) binary: String,
     /// A program, with its arguments, under which the daemon is started, e.g. valgrind.
@@ -108,6 +115,11 @@ fn main() -> Outcome<()> {
                 report::show(options.target, &figures);
                 report::faultless(&figures)
             }
+            "cores" => {
+                let figures = cores::cores(&options).await?;
+                report::show(options.target, &figures);
+                Ok(())
+            }
             "instructions" => instructions::count(&options).await,
             "reload" => {
                 let figures = reload::reload(&options).await?;
@@ -124,7 +136,7 @@ fn main() -> Outcome<()> {
                 Ok(())
             }
             _ => Err(format!(
-                "unknown command {command}: run, compare, memory, soak, calls, mixed, instructions, reload or smoke"
+                "unknown command {command}: run, compare, memory, soak, calls, mixed, cores, instructions, reload or smoke"
             )
             .into()),
         }
@@ -179,6 +191,7 @@ impl Options {
             idle: 15_000,
             starts: 3,
             shards: 0,
+            gather: None,
             binary: env!("CARGO_BIN_EXE_sipward").to_owned(),
             under: Vec::new(),
             against: None,
@@ -208,6 +221,7 @@ impl Options {
                 "idle" => options.idle = value.parse()?,
                 "starts" => options.starts = value.parse()?,
                 "shards" => options.shards = value.parse()?,
+                "gather" => options.gather = Some(value.parse()?),
                 "binary" => options.binary = value,
                 "against" => options.against = Some(value),
                 "partners" => options.partners = value.parse()?,

@@ -276,13 +276,14 @@ async fn settled(target: &Target) -> f64 {
 }
 
 /// One phase's load and what it took.
-struct Seen {
+pub(crate) struct Seen {
     tally: Tally,
     cpu: f64,
     seconds: f64,
 }
 
-async fn under_load(
+/// Runs a scenario and counts what it took.
+pub(crate) async fn under_load(
     target: &Target,
     clients: Vec<Client>,
     scenario: Scenario,
@@ -300,12 +301,12 @@ async fn under_load(
 }
 
 impl Seen {
-    fn count(&self) -> f64 {
+    pub(crate) fn count(&self) -> f64 {
         self.tally.latencies.len() as f64
     }
 
     /// CPU microseconds for each of so many parts of a transaction.
-    fn per(&self, parts: f64) -> f64 {
+    pub(crate) fn per(&self, parts: f64) -> f64 {
         self.cpu * 1e6 / (self.count() * parts).max(f64::MIN_POSITIVE)
     }
 
@@ -315,6 +316,15 @@ impl Seen {
 
     fn latency(&self, share: f64) -> f64 {
         self.tally.latencies.value_at_quantile(share) as f64 / 1e3
+    }
+
+    /// Fails if a request was refused or lost, or none was sent.
+    pub(crate) fn faultless(&self) -> Outcome<()> {
+        let (refused, lost) = (self.tally.errors, self.tally.lost);
+        if refused + lost > 0 || self.tally.latencies.is_empty() {
+            return Err(format!("{refused} refused, {lost} lost").into());
+        }
+        Ok(())
     }
 
     fn faults(&self, figures: &mut Figures) {

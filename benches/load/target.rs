@@ -3,6 +3,7 @@ use super::{Options, Outcome};
 use sipward_lab::pki::Issued;
 use sipward_lab::site::{EDGE, HOME, Site};
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -76,14 +77,23 @@ impl Target {
             .raw("transactions_per_source", "100000")
             .raw("connections", "20000")
             .raw("connections_per_source", "20000")
+            .raw("connects_per_source", "100000")
+            .raw("client_rate", "1000000")
+            .raw("client_burst", "1000000")
             .text("memory_per_source", "512MiB")
             .text("first_message", "1h");
+        if let Some(gather) = options.gather {
+            topology
+                .section("[limits]")
+                .raw("gather", &gather.to_string());
+        }
         // The discard port: nothing is ever sent there.
         for number in 0..options.partners {
             topology
                 .peer(&partner(number), "federated", "fabrikam-ca")
                 .list("domains", &[&format!("partner{number}.test")]);
         }
+        topology.section("[http]").text("address", "127.0.0.1:0");
         if options.shards > 0 {
             topology
                 .section("[node]")
@@ -274,6 +284,28 @@ impl Target {
     /// CPU seconds so far, user and system, of all its processes and their living threads.
     pub(crate) fn cpu(&self) -> f64 {
         self.processes().iter().map(|pid| cpu_of(*pid)).sum()
+    }
+
+    /// A figure of sipward's metrics that has no labels.
+    pub(crate) fn metric(&self, site: &Site, name: &str) -> Outcome<u64> {
+        // The page is there a little later than the daemon is ready.
+        let log = fs::read_to_string(site.path().join("sipward.log"))?;
+        let address = log
+            .lines()
+            .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
+            .filter(|e| e.get("event").is_some_and(|name| name == "http_listening"))
+            .find_map(|e| e.get("address")?.as_str()?.parse::<SocketAddr>().ok());
+        let mut stream = TcpStream::connect(address.ok_or("no metrics")?)?;
+        write!(
+            stream,
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        let found = lines.find(|(series, _)| *series == name);
+        let (_, value) = found.ok_or_else(|| format!("no metric {name}"))?;
+        Ok(value.trim().parse()?)
     }
 
     /// Open descriptors.

@@ -87,6 +87,16 @@ pub(crate) struct Client {
     local: SocketAddr,
     /// Count of requests so far: no Call-ID is used twice.
     sent: u64,
+    /// Whom it calls, if it is a home server.
+    aim: Option<Aim>,
+}
+
+/// A registered client, as its home server calls it.
+pub(crate) struct Aim {
+    /// Its contact.
+    pub(crate) uri: String,
+    /// The Path of its registration, which is the route to it (RFC 3327 §5.3).
+    pub(crate) route: String,
 }
 
 /// One client connection in a phase.
@@ -136,7 +146,47 @@ impl Client {
             number,
             local,
             sent: 0,
+            aim: None,
         })
+    }
+
+    /// It is a home server's connection, and calls this client.
+    pub(crate) fn aim(&mut self, aim: Aim) {
+        self.aim = Some(aim);
+    }
+
+    /// Where it is reached.
+    pub(crate) fn contact(&self) -> String {
+        format!("sip:client{}@{};transport=tls", self.number, self.local)
+    }
+
+    /// Registers, and waits for the answer.
+    pub(crate) async fn register(&mut self) -> Outcome<()> {
+        let mut out = Vec::new();
+        Template::request("REGISTER", "", self).write(self.sent, &mut out);
+        self.sent += 1;
+        self.stream.write_all(&out).await?;
+        self.stream.flush().await?;
+        let mut answers = Vec::new();
+        loop {
+            while let Some(end) = memmem::find(&answers, b"\r\n\r\n") {
+                let answer: Vec<u8> = answers.drain(..end + 4).collect();
+                match answer.get(..9) {
+                    Some(b"SIP/2.0 1") => {}
+                    Some(b"SIP/2.0 2") => return Ok(()),
+                    _ => return Err(String::from_utf8_lossy(&answer).into_owned().into()),
+                }
+            }
+            if self.stream.read_buf(&mut answers).await? == 0 {
+                return Err("closed instead of registered".into());
+            }
+        }
+    }
+
+    /// Takes each call and each BYE until the connection ends.
+    pub(crate) async fn answers_calls(mut self) -> std::io::Result<()> {
+        let contact = format!("Contact: <{}>\r\n", self.contact());
+        super::home::serve(&mut self.stream, contact.as_bytes(), None).await
     }
 
     /// One keep-alive and its answer, after which nothing of the handshake waits on either side.
@@ -425,18 +475,22 @@ impl Template {
 
     fn request(method: &str, user: &str, client: &Client) -> Self {
         let (number, local) = (client.number, client.local);
-        let (uri, to, body) = match method {
-            "REGISTER" => (
+        let (uri, to, body) = match (method, &client.aim) {
+            ("REGISTER", _) => (
                 "sip:contoso.test".to_owned(),
                 format!("client{number}"),
                 &b""[..],
             ),
+            (_, Some(aim)) => (aim.uri.clone(), user.to_owned(), BODY),
             _ => (format!("sip:{user}@contoso.test"), user.to_owned(), BODY),
         };
+        let route = client.aim.as_ref();
+        let route = route.map_or_else(String::new, |aim| format!("Route: {}\r\n", aim.route));
         let head = format!(
             "{method} {uri} SIP/2.0\r\n\
              Via: SIP/2.0/TLS {local};rport;branch=z9hG4bK-bench{number}-{BLANK}\r\n\
              Max-Forwards: 70\r\n\
+             {route}\
              From: \"Client {number}\" <sip:client{number}@contoso.test>;tag=f{BLANK}\r\n\
              To: <sip:{to}@contoso.test>\r\n\
              Call-ID: bench-{BLANK}@client{number}\r\n\

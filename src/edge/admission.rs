@@ -6,8 +6,10 @@
 use super::slots::SlotHold;
 use super::sources::{SourceHold, Sources};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio::sync::Notify;
 
 /// Hellos that one shard answers at a time. Enough that it never waits for the acceptor; what is more waits in the lobby,
@@ -26,6 +28,8 @@ pub(super) struct ShardLoad {
     answering: AtomicUsize,
     /// Notified when idle strangers should make room (`make_room`).
     pub(super) room: Notify,
+    /// What the shard's runtime counts of itself.
+    work: OnceLock<RuntimeMetrics>,
 }
 
 impl ShardLoad {
@@ -37,6 +41,17 @@ impl ShardLoad {
     /// Inbound handshakes under way.
     pub(super) fn handshakes(&self) -> usize {
         self.handshakes.load(Ordering::Relaxed)
+    }
+
+    /// The shard runs in this runtime from now on.
+    pub(super) fn works_in(&self, runtime: &Handle) {
+        let _ = self.work.set(runtime.metrics());
+    }
+
+    /// For how long the shard has worked since its start; its waits do not count.
+    pub(super) fn worked(&self) -> Duration {
+        let only_worker = |work: &RuntimeMetrics| work.worker_total_busy_duration(0);
+        self.work.get().map(only_worker).unwrap_or_default()
     }
 
     /// Whether it has as many hellos to answer as it should have at a time.

@@ -54,6 +54,7 @@ impl Reception {
     /// Grants as many slots as there are; returns when one may be taken away for the next.
     fn grant_all(&self) -> Option<Instant> {
         let now = clock::now();
+        self.work.borrow_mut().look(&self.loads, now);
         let rules = self.rules.load();
         let limits = &rules.limits;
         let bound = limits.handshakes.saturating_mul(self.loads.len());
@@ -92,12 +93,24 @@ impl Reception {
 
     /// The shard that the next connection goes to; `None`: all have enough hellos to answer.
     fn free_shard(&self, limits: &Limits) -> Option<(usize, &Arc<ShardLoad>)> {
+        let work = &*self.work.borrow();
         // One that has no room counts as full, whatever it holds.
-        let loads = self.loads.iter().map(|load| match load.is_busy() {
-            true => usize::MAX,
-            false => load.connections(),
-        });
-        let chosen = choose(loads, limits.gather, limits.connections)?;
+        let counted = |is_full: &dyn Fn(usize) -> bool| {
+            let count =
+                |(shard, load): (usize, &Arc<ShardLoad>)| match load.is_busy() || is_full(shard) {
+                    true => usize::MAX,
+                    false => load.connections(),
+                };
+            let loads = self.loads.iter().enumerate().map(count);
+            choose(loads, limits.gather, limits.connections)
+        };
+        // One with much to do gets more only if the others have no room.
+        let has_room = |shard: &usize| {
+            let load = self.loads.get(*shard);
+            load.is_some_and(|load| !load.is_busy() && load.connections() < limits.connections)
+        };
+        let with_time = counted(&|shard| work.passes_over(shard)).filter(has_room);
+        let chosen = with_time.or_else(|| counted(&|_| false))?;
         let load = self.loads.get(chosen)?;
         (!load.is_busy()).then_some((chosen, load))
     }

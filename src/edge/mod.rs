@@ -94,6 +94,7 @@ mod session;
 mod shard;
 mod shard_count;
 mod shard_loop;
+mod shard_work;
 mod signal;
 mod slots;
 mod slowing;

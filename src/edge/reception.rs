@@ -9,6 +9,7 @@ use super::inbox::Accepted;
 use super::lobby::Lobby;
 use super::priority::{KnownSources, Priority};
 use super::shard_count::shards;
+use super::shard_work::ShardWork;
 use super::signal::Signal;
 use super::slots::Slots;
 use super::sources::Sources;
@@ -63,6 +64,8 @@ pub(super) struct Reception {
     /// As in [`Acceptor`], which becomes this on its own thread.
     pub(super) arrivals: Vec<mpsc::Sender<Accepted>>,
     pub(super) loads: Vec<Arc<ShardLoad>>,
+    /// How busy the shards were lately.
+    pub(super) work: RefCell<ShardWork>,
     /// How many connections each source has.
     pub(super) sources: Arc<Sources>,
     /// What is granted here and returned by the shards.
@@ -148,9 +151,11 @@ pub(super) fn lists(networks: &[IpNet], address: IpAddr) -> bool {
 
 impl Reception {
     pub(super) fn new(acceptor: Acceptor, bound: &BoundListeners) -> Self {
+        let work = ShardWork::new(acceptor.loads.len(), clock::now());
         Self {
             arrivals: acceptor.arrivals,
             loads: acceptor.loads,
+            work: RefCell::new(work),
             sources: acceptor.sources,
             slots: acceptor.slots,
             known: acceptor.known,

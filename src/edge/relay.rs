@@ -222,6 +222,7 @@ impl Shard {
                     let bytes = bytes.into();
                     if is_question {
                         let question = CrossQuestion { origin, bytes };
+                        self.tally.hand_over();
                         return self.shared.questions.ask(shard, question);
                     }
                     // Without room the request is lost as on a lossy path, and its sender repeats it or ends the transaction.
@@ -237,6 +238,7 @@ impl Shard {
     /// Hands something to another shard; returns whether it had room.
     pub(super) fn send_to(&self, shard: u8, message: ShardMessage<Self>) -> bool {
         let record = |event| self.shared.log.record(event);
+        self.tally.hand_over();
         self.shared.inboxes.send(shard, message, &record)
     }
 

@@ -21,7 +21,7 @@ use super::resolver::AddressResolver;
 use super::signal::Signal;
 use super::tls::TlsConfigs;
 use super::trace::{TraceDirection, TraceTaps};
-use crate::observe::{Event, ShardLog};
+use crate::observe::{Event, RequestTally, ShardLog};
 use crate::proxy::{
     Actions, CallsOfClients, Core, CoreSetup, LinkEvent, LinkId, NodeMemory, RefusedCredentials,
     ShardMemory, Tables, TokenKeys,
@@ -89,6 +89,8 @@ pub(super) struct ShardShared {
 pub(super) struct Shard {
     /// What it shares with others.
     pub(super) shared: ShardShared,
+    /// What is counted for monitoring; the core adds to the same one.
+    pub(super) tally: Arc<RequestTally>,
     /// Borrowed for one input at a time, by `feed`.
     pub(super) core: RefCell<Core>,
     /// The room for one input's actions, kept between inputs for its memory.
@@ -174,6 +176,7 @@ impl Shard {
         let generation = tables.generation();
         let resolver = AddressResolver::new(generation.topology().dns());
         let settings = Settings::new(generation, &shared, resolver)?;
+        let tally = Arc::clone(&core.tally);
         let mut core = Core::new(core, tables, keys);
         core.share_memory(&shared.memory);
         core.share_denied_users(shared.denials.users());
@@ -183,6 +186,7 @@ impl Shard {
         let memory = core.memory();
         Ok(Self {
             shared,
+            tally,
             core: RefCell::new(core),
             actions: Cell::default(),
             later: RefCell::default(),

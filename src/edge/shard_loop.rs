@@ -20,6 +20,7 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(EdgeError::Runtime)?;
+    setup.shared.load.works_in(runtime.handle());
     // Taken apart before the loop: the inbox is borrowed while the shard is shared.
     let ShardSetup {
         core,

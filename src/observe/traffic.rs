@@ -103,6 +103,8 @@ const CELLS: usize = REQUESTS + DIRECTIONS * KINDS.len() * TIMES;
 #[derive(Debug)]
 pub struct RequestTally {
     cells: Box<[AtomicU64]>,
+    /// What the shard has handed to others.
+    handed_over: AtomicU64,
 }
 
 impl Default for RequestTally {
@@ -110,6 +112,7 @@ impl Default for RequestTally {
         let cells = std::iter::repeat_with(AtomicU64::default);
         Self {
             cells: cells.take(CELLS).collect(),
+            handed_over: AtomicU64::new(0),
         }
     }
 }
@@ -133,14 +136,23 @@ impl RequestTally {
         self.raise(times + BUCKETS.len() + 1, nanos);
     }
 
-    /// A plain store suffices: there is one who adds.
+    /// One more message, answer or question for another shard.
+    pub(crate) fn hand_over(&self) {
+        add(&self.handed_over, 1);
+    }
+
     fn raise(&self, cell: usize, by: u64) {
         // Every index lies in the array: it is made of numbers that enums have.
         if let Some(cell) = self.cells.get(cell) {
-            let sum = cell.load(Ordering::Relaxed).wrapping_add(by);
-            cell.store(sum, Ordering::Relaxed);
+            add(cell, by);
         }
     }
+}
+
+/// A plain store suffices: there is one who adds.
+fn add(cell: &AtomicU64, by: u64) {
+    let sum = cell.load(Ordering::Relaxed).wrapping_add(by);
+    cell.store(sum, Ordering::Relaxed);
 }
 
 /// The place of a final status among the classes.
@@ -158,6 +170,7 @@ fn class(status: u16) -> usize {
 #[derive(Clone, Debug)]
 pub struct RequestTotals {
     cells: Vec<u64>,
+    handed_over: u64,
 }
 
 /// How often something happened that has a direction: who asked, and who was asked.
@@ -197,7 +210,18 @@ impl RequestTotals {
                 *sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
             }
         }
-        Self { cells }
+        let handed_over = tallies
+            .iter()
+            .map(|tally| tally.handed_over.load(Ordering::Relaxed));
+        Self {
+            cells,
+            handed_over: handed_over.fold(0, u64::wrapping_add),
+        }
+    }
+
+    /// Messages, answers and questions that went from one shard to another.
+    pub fn handed_over(&self) -> u64 {
+        self.handed_over
     }
 
     /// What has happened at all.

@@ -85,7 +85,12 @@ impl Environment {
             return Err(MessageReason::FlowGone);
         }
         if shard != self.shard {
-            if let Some(link) = self.located_before(question) {
+            if question.gone.is_some() {
+                question
+                    .place
+                    .binding()
+                    .inspect(|id| self.located.forget(*id));
+            } else if let Some(link) = self.located_before(question.place) {
                 return Ok(Reach::Link(link));
             }
             out.list.push(Action::Tell {
@@ -101,18 +106,21 @@ impl Environment {
         }
     }
 
-    /// Where another shard's directory has said that the client of a dialog is, unless it is known not to be there.
-    fn located_before(&mut self, question: Where) -> Option<LinkId> {
-        let Place::Dialog(id) = question.place else {
-            return None;
+    /// Where another shard's directory has said that the client is. Beyond a dialog only a connection of this shard counts: it
+    /// is known here whether that holds the binding.
+    fn located_before(&mut self, place: Place) -> Option<LinkId> {
+        let (id, in_dialog) = match place {
+            Place::Dialog(id) => (id, true),
+            Place::Binding(id) => (id, false),
+            Place::Moved { .. } => return None,
         };
         let link = self.located.get(id)?;
         let is_here = link.shard() == self.shard;
-        if question.gone.is_some() || is_here && !self.links.holds(link, id) {
+        if is_here && !self.links.holds(link, id) {
             self.located.forget(id);
             return None;
         }
-        Some(link)
+        (in_dialog || is_here).then_some(link)
     }
 
     /// This shard's answer. Who must wait is entered, and hears again.
@@ -226,7 +234,8 @@ impl Environment {
         let shard = place.shard(self.shards);
         let found = match shard == self.shard {
             true => self.look(place, shard, None),
-            false => Found::Gone,
+            // What comes too late for the connection is looked for by its shard.
+            false => self.located_before(place).map_or(Found::Gone, Found::At),
         };
         if let Found::At(link) = found {
             out.send(link, start, None);

@@ -62,6 +62,8 @@ fn life(snapshot: &Snapshot, out: &mut Exposition) {
     for (shard, answers) in snapshot.shards.answers.iter().enumerate() {
         shards.add(&[&shard.to_string()], u8::from(*answers));
     }
+    let handed_over = snapshot.requests.handed_over();
+    out.family(&names::SHARD_MESSAGES).add(&[], handed_over);
 }
 
 /// Connections and handshakes.

@@ -62,6 +62,8 @@ families! {
     EXPIRY Gauge "sipward_expiry_timestamp_seconds" ["kind", "name"];
     /// 1 if the shard answers. One that does not counts with its last answer in the other figures.
     SHARD_UP Gauge "sipward_shard_up" ["shard"];
+    /// Messages, answers and questions that one shard handed to another: each costs two threads.
+    SHARD_MESSAGES Counter "sipward_shard_messages_total" [];
 
     /// Live connections by who is at the other end: client, home, federated, sibling, or removed (a peer that the topology
     /// no longer names).

@@ -142,6 +142,44 @@ fn a_dialog_asks_another_shard_once_where_its_phone_is_and_not_for_each_request(
     }
 }
 
+/// A home server that has a connection in the shard of its phone's: once it is known where that is, nobody is asked.
+#[test]
+fn a_call_within_a_shard_asks_no_other_one_where_its_phone_is() {
+    for shard in 0..3 {
+        let mut w = World::with(topology(), 3);
+        let home = w.peer_in(shard, FE01);
+        let phone = w.client_in(shard);
+        let path = w.register(phone, home, "");
+        w.pass(Duration::from_secs(31));
+        for round in 0..4 {
+            w.asked_of.clear();
+            let branch = format!("z9hG4bKround{round}");
+            let call = Request::invite().from("<sip:bob@contoso.test>;tag=b");
+            w.ask(home, call.branch(&branch).more(&path));
+            let invite = w.expect(phone, "INVITE");
+            w.answers(phone, &invite, 200);
+            w.expect(home, "SIP/2.0 200");
+            let dialog = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+            let within = |method| {
+                let request = Request::of(method).from("<sip:bob@contoso.test>;tag=b");
+                request.in_dialog()
+            };
+            let branch = format!("z9hG4bKack{round}");
+            let ack = within("ACK").more(&dialog).branch(&branch);
+            w.send(home, &ack.to_string());
+            w.expect(phone, "ACK");
+            let branch = format!("z9hG4bKbye{round}");
+            w.ask(home, within("BYE").more(&dialog).branch(&branch).cseq(2));
+            let bye = w.expect(phone, "BYE");
+            w.answers(phone, &bye, 200);
+            w.expect(home, "SIP/2.0 200");
+            // A question and its answer, unless this shard's directory has it.
+            let most = if round == 0 { 2 } else { 0 };
+            assert!(w.asked_of.len() <= most, "{:?}", w.asked_of);
+        }
+    }
+}
+
 #[test]
 fn what_another_shard_has_said_is_forgotten_when_the_phone_moves_in_whatever_way() {
     let mut call = Call::new();

@@ -148,7 +148,7 @@ limits! {
         "Requests that one client connection may begin at once, as part of that rate.";
     // Not a bound on what a remote can do, but it belongs with the numbers that are tuned.
     gather: count 32, (0, 100_000), reload,
-        "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly.";
+        "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly. A shard that has worked for more than half of the last second gets no more while another is clearly less busy.";
     client_idle: time 15 * MINUTE, IDLE, reload,
         "A client connection without a message or keep-alive is closed after this, unless it holds a binding.";
     // Below the time after which common NATs forget a TCP connection.
