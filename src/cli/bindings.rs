@@ -48,8 +48,10 @@ impl BindingsCommand {
 fn page(bindings: &ListedBindings, out: &mut dyn Write) -> io::Result<()> {
     let rows = &bindings.held.rows;
     // All of them may be away, right after a network has failed.
-    if rows.is_empty() {
+    if rows.is_empty() && bindings.away > 0 {
         writeln!(out, "no bindings on a connection")?;
+    } else if rows.is_empty() {
+        writeln!(out, "no bindings")?;
     } else {
         let mut table = Table::new([
             text("USER"),

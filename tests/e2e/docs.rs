@@ -40,27 +40,44 @@ fn read(page: &Path) -> String {
 /// The fenced blocks of a page in this language, with the line that each begins at.
 fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
-    let mut open: Option<(usize, bool, String)> = None;
+    let mut open: Option<OpenBlock> = None;
     for (index, line) in text.lines().enumerate() {
         // A block within a list is indented.
-        let line = line.strip_prefix("   ").unwrap_or(line);
-        match (&mut open, line.strip_prefix("```")) {
-            (None, Some(named)) => open = Some((index + 2, named == language, String::new())),
-            (Some(_), Some(_)) => {
-                if let Some((at, true, block)) = open.take() {
-                    blocks.push((at, block));
-                }
-                open = None;
+        let within = line.strip_prefix("   ").unwrap_or(line);
+        match (&mut open, within.strip_prefix("```")) {
+            (None, Some(named)) => {
+                open = Some(OpenBlock {
+                    at: index + 2,
+                    is_wanted: named == language,
+                    is_indented: within.len() < line.len(),
+                    text: String::new(),
+                });
             }
-            (Some((_, _, block)), None) => {
-                block.push_str(line);
-                block.push('\n');
+            (Some(_), Some(_)) => {
+                if let Some(block) = open.take().filter(|block| block.is_wanted) {
+                    blocks.push((block.at, block.text));
+                }
+            }
+            (Some(block), None) => {
+                block
+                    .text
+                    .push_str(if block.is_indented { within } else { line });
+                block.text.push('\n');
             }
             (None, None) => {}
         }
     }
     assert!(open.is_none(), "a block does not end");
     blocks
+}
+
+/// A block whose end has not come yet.
+struct OpenBlock {
+    /// Its first line.
+    at: usize,
+    is_wanted: bool,
+    is_indented: bool,
+    text: String,
 }
 
 /// What is between `](` and `)`, outside of code.
@@ -461,11 +478,45 @@ fn is_shell(block: &str) -> Result<(), String> {
     }
 }
 
-/// The programs that are given to jq, in quotes.
-fn jq_programs(block: &str) -> Vec<&str> {
+/// What jq is given: its options, and the program in quotes.
+fn jq_programs(block: &str) -> Vec<(&str, &str)> {
     let after = block.split("| jq ").skip(1);
-    let quoted = after.filter_map(|rest| rest.split('\'').nth(1));
+    let quoted = after.filter_map(|rest| {
+        let mut parts = rest.split('\'');
+        Some((parts.next()?.trim(), parts.next()?))
+    });
     quoted.collect()
+}
+
+/// What Python thinks of a block: nothing, if it is good.
+fn python(program: &str, block: &str) -> String {
+    let mut python = Command::new("python3");
+    let python = python.args(["-c", program, block]);
+    let output = python.output().unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Settings for Loki, Prometheus and Kubernetes are YAML, those of FreeSWITCH parts of XML.
+#[test]
+fn settings_of_other_programs_in_the_docs_can_be_read() {
+    if program("python3").is_none() || !python("import yaml", "").is_empty() {
+        eprintln!("SKIPPED: python3 or its yaml is not installed");
+        return;
+    }
+    let yaml = "import sys, yaml; [yaml.safe_load(sys.argv[1])]";
+    let xml =
+        "import sys, xml.dom.minidom as dom; dom.parseString('<all>' + sys.argv[1] + '</all>')";
+    let mut read_so_far = 0;
+    for page in pages() {
+        for (language, program) in [("yaml", yaml), ("xml", xml)] {
+            for (line, block) in blocks(&read(&page), language) {
+                let said = python(program, &block);
+                assert!(said.is_empty(), "{}:{line}: {said}", page.display());
+                read_so_far += 1;
+            }
+        }
+    }
+    assert!(read_so_far >= 5, "only {read_so_far} found");
 }
 
 /// Of other programs what can be tried here: shells read each block, jq takes each of its programs and finds what it looks for,
@@ -494,10 +545,13 @@ async fn what_the_docs_give_to_other_programs_is_taken_by_them() {
             if let Err(why) = is_shell(&block) {
                 panic!("{at}: {why}");
             }
-            for filter in jq_programs(&block) {
+            for (options, filter) in jq_programs(&block) {
                 let Some(jq) = &jq else { continue };
                 let input = File::open(&log).unwrap();
-                let run = Command::new(jq).args(["-c", filter]).stdin(input).output();
+                let run = Command::new(jq)
+                    .args([options, filter])
+                    .stdin(input)
+                    .output();
                 let output = run.unwrap();
                 let told = String::from_utf8_lossy(&output.stderr);
                 assert!(output.status.success(), "{at}: {filter}: {told}");

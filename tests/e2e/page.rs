@@ -169,7 +169,7 @@ async fn a_connected_member_that_refuses_is_red_with_its_reason_and_siblings_are
     );
     // What nothing was sent to takes requests, and has no connection.
     assert!(
-        is_drawn(&page, "edge.fabrikam.test: in part; ", AMBER),
+        is_drawn(&page, "edge.fabrikam.test: not connected; ", AMBER),
         "{page}"
     );
     world.stop().await;

@@ -112,6 +112,12 @@ say by_other_field "$(entries SIPWARD_EVENT=listening SIPWARD_LISTENER=nowhere)"
 say infos_among_warnings "$(journalctl -q -o cat -u sipward -p warning | grep -c '"level":"info"')"
 say some_are_none "$(journalctl -q -o cat -u sipward | grep -c '"level":"info"' | sed 's/^[1-9].*/yes/')"
 journalctl -q -u sipward -o json SIPWARD_EVENT=ready | head -1 > /tmp/share/entry
+# Each line of the docs that asks the journal, as it stands there.
+while read -r line; do
+    echo "$line" >> /tmp/share/asked
+    bash -o pipefail -c "$line" > /dev/null 2> /tmp/share/answer || { echo "$line"; cat /tmp/share/answer; } >> /tmp/share/unanswered
+done < /tmp/share/docs
+say asked "$(wc -l < /tmp/share/asked)"
 # Ended the hard way: systemd starts it anew.
 kill -KILL $(show MainPID)
 until_is show NRestarts 1
@@ -125,6 +131,23 @@ say done yes
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_millis(100);
+
+/// The lines of the docs that ask the journal.
+fn of_the_docs() -> Vec<String> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut lines = Vec::new();
+    for folder in [docs.join("howto"), docs] {
+        for page in fs::read_dir(folder).unwrap() {
+            let path = page.unwrap().path();
+            if path.is_file() {
+                let text = fs::read_to_string(path).unwrap();
+                let asks = text.lines().filter(|line| line.starts_with("journalctl "));
+                lines.extend(asks.map(str::to_owned));
+            }
+        }
+    }
+    lines
+}
 
 fn write(directory: &Path, name: &str, text: &str) {
     let path = directory.join(name);
@@ -161,6 +184,9 @@ fn the_hardened_unit_is_upgraded_restarted_and_stopped_by_a_real_systemd() {
     assert!(copied.unwrap().success());
     write(directory, "boot", BOOT);
     write(directory, "drive", DRIVE);
+    let docs = of_the_docs();
+    assert!(docs.len() >= 6, "{docs:?}");
+    write(directory, "docs", &format!("{}\n", docs.join("\n")));
     // Its end is that of process 1, which takes all of its namespaces along.
     let booted = Command::new("unshare")
         .args(["-m", "-p", "-f", "-C", "-u", "-i", "-n", "--kill-child"])
@@ -210,12 +236,15 @@ fn the_hardened_unit_is_upgraded_restarted_and_stopped_by_a_real_systemd() {
         ("by_other_field", "0"),
         ("infos_among_warnings", "0"),
         ("some_are_none", "yes"),
+        ("asked", &docs.len().to_string()),
         ("after_kill", "active/1"),
         ("stopped", "inactive/success/0"),
         ("done", "yes"),
     ] {
         assert_eq!(said(name), wanted, "{name}\n{trace}");
     }
+    let unanswered = fs::read_to_string(directory.join("unanswered")).unwrap_or_default();
+    assert_eq!(unanswered, "");
     // The line and the fields of one event are one entry, of the daemon's own unit.
     let entry = fs::read_to_string(directory.join("entry")).unwrap();
     let entry: serde_json::Value = serde_json::from_str(&entry).unwrap();

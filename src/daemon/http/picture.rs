@@ -39,11 +39,12 @@ impl Light {
         }
     }
 
-    /// For who cannot tell the colours apart.
-    fn word(self) -> &'static str {
+    /// For who cannot tell the colours apart. `amber`: what that means for this box, since a pool without one of its members is
+    /// something else than a peer to which nothing was sent yet.
+    fn word(self, amber: &'static str) -> &'static str {
         match self {
             Self::Red => "down",
-            Self::Amber => "in part",
+            Self::Amber => amber,
             Self::Green => "up",
         }
     }
@@ -55,6 +56,8 @@ impl Light {
 struct PictureBox {
     /// Its border, its dot and the line that leads to it.
     light: Light,
+    /// What its light means.
+    word: &'static str,
     /// As it stands in the topology; not escaped yet.
     name: String,
     /// The second line of text, behind the word of its light.
@@ -110,6 +113,7 @@ fn left(snapshot: &Snapshot) -> Vec<PictureBox> {
     let boxes = [("clients", clients), ("calls", calls)];
     let boxes = boxes.map(|(name, says)| PictureBox {
         light: Light::Green,
+        word: Light::Green.word(""),
         name: name.to_owned(),
         says,
     });
@@ -122,11 +126,12 @@ fn middle(snapshot: &Snapshot) -> Vec<PictureBox> {
     let silent = snapshot.shards.answers.iter().filter(|it| !**it).count();
     let (light, says) = match (silent, snapshot.draining) {
         (0, false) => (Light::Green, "serves".to_owned()),
-        (0, true) => (Light::Amber, "drains: takes nothing new".to_owned()),
+        (0, true) => (Light::Amber, "takes nothing new".to_owned()),
         (silent, _) => (Light::Red, format!("{silent} shards do not answer")),
     };
     let own = PictureBox {
         light,
+        word: light.word("drains"),
         name: topology.node().fqdn.to_string(),
         says,
     };
@@ -160,6 +165,7 @@ fn right(snapshot: &Snapshot) -> Vec<PictureBox> {
         };
         let head = PictureBox {
             light,
+            word: light.word("in part"),
             name: format!("pool {}", pool.name),
             says: format!("{up} of {} members up", members.len()),
         };
@@ -185,6 +191,7 @@ fn peer(snapshot: &Snapshot, reference: PeerRef, role: &str) -> PictureBox {
     };
     PictureBox {
         light,
+        word: light.word("not connected"),
         name: peer.name.to_string(),
         says: format!("{role}, {}", counted(connections)),
     }
@@ -212,7 +219,7 @@ fn line(out: &mut String, from: (usize, usize), to: (usize, usize), light: Light
 /// A box with its upper left corner there. A name that is too long for it is cut short; the
 /// tooltip, which readers for the blind read out too, has all of it.
 fn draw(out: &mut String, (x, y): (usize, usize), node: &PictureBox) {
-    let (colour, word) = (node.light.colour(), node.light.word());
+    let (colour, word) = (node.light.colour(), node.word);
     let mut name: String = node.name.chars().take(NAME).collect();
     if name.len() < node.name.len() {
         name.push('…');

@@ -27,8 +27,8 @@ aligned line with `name=value` pairs, without the fields that the table of field
 follow on indented lines.
 
 ```sh
-journalctl -u sipward -o cat | jq -c 'select(.event == "handshake_refused") | {ts, remote, reason, names, line}'
-journalctl -u sipward -o cat | jq -c 'select(.call_id == "a84b4c76e66710")'
+journalctl -u sipward -o cat | jq -cR 'fromjson? | select(.event == "handshake_refused") | {ts, remote, reason, names, line}'
+journalctl -u sipward -o cat | jq -cR 'fromjson? | select(.call_id == "a84b4c76e66710")'
 ```
 
 What holds for every line:
