@@ -18,6 +18,7 @@ mod error;
 mod forecast;
 mod hep;
 mod http;
+mod kept_denials;
 mod last_words;
 mod letting_go;
 mod loading;

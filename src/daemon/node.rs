@@ -44,8 +44,8 @@ pub struct Daemon {
     serving: tokio::sync::watch::Sender<u64>,
     /// Held by the reload that runs, and by the CRL timer's: generations follow each other.
     pub(super) reloading: tokio::sync::Mutex<()>,
-    /// Held by who writes the denials into the state directory.
-    pub(super) keeping_denials: tokio::sync::Mutex<()>,
+    /// Held by who writes the denials into the state directory; why that could not be done the last time.
+    pub(super) keeping_denials: tokio::sync::Mutex<Option<String>>,
     /// For `status`.
     pub(super) last_reload: Mutex<Option<ReloadReport>>,
     /// Another process of this node has the listeners, and keeps the state directory.
@@ -158,7 +158,7 @@ impl Daemon {
             addresses,
             started: now(),
             reloading: tokio::sync::Mutex::new(()),
-            keeping_denials: tokio::sync::Mutex::new(()),
+            keeping_denials: tokio::sync::Mutex::default(),
             log_levels: Mutex::default(),
             last_reload: Mutex::new(None),
             retired: AtomicBool::new(false),

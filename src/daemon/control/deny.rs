@@ -1,17 +1,15 @@
 //! `deny`, `denials` and `admit_again`: networks that are refused for a time.
 //!
 //! A denial is in force before the command is answered, and before what it closes is closed. The file comes last: where it
-//! cannot be written, the operator has what was asked for, and learns that it ends with the process.
+//! cannot be written, the operator has what was asked for, and learns that until it can be that ends with the process.
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
-use crate::daemon::{crl_state, denial_state};
 use crate::edge::{Denial, KickTarget};
 use crate::observe::Event;
 use crate::proxy::NamedParty;
 use crate::reason::{ConnectionReason, DaemonReason};
 use crate::topology::{network, printable};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The longest denial: what is to last belongs into the file.
@@ -96,7 +94,7 @@ impl ControlContext {
                 uid,
             });
         }
-        self.keep_denials().await;
+        self.daemon.keep_denials().await;
         Ok(party)
     }
 
@@ -117,7 +115,7 @@ impl ControlContext {
             DaemonReason::DenialsFull.because("as many parties are denied as there is room for")
         })?;
         self.note_denial(&denial, uid);
-        self.keep_denials().await;
+        self.daemon.keep_denials().await;
         Ok(denial)
     }
 
@@ -136,36 +134,7 @@ impl ControlContext {
     /// Refuses whom another process of this node refuses; returns that, or nothing where there is no room.
     pub(super) async fn share_denial(&self, denial: Denial) -> Vec<Denial> {
         let is_entered = self.daemon.edge.share_denial(denial.clone());
-        self.keep_denials().await;
+        self.daemon.keep_denials().await;
         is_entered.then_some(denial).into_iter().collect()
-    }
-
-    /// Writes what operators have denied into the state directory, if there is one. Where it cannot be written, the
-    /// denials hold until the next start.
-    async fn keep_denials(&self) {
-        // Another process of this node keeps the state directory.
-        if self.daemon.retired.load(Ordering::Relaxed) {
-            return;
-        }
-        let Some(directory) = crl_state::directory(self.daemon.generation().topology()) else {
-            return;
-        };
-        // One writer at a time: each writes all of them, so that the last one is right.
-        let writing = self.daemon.keeping_denials.lock().await;
-        // Those of the topology file stand there.
-        let mut made = self.daemon.edge.denials();
-        made.retain(|denial| denial.until.is_some());
-        // A disk that hangs must not hold up the thread that feeds the watchdog.
-        let path = denial_state::path_in(&directory);
-        let write = move || denial_state::write(&directory, &made);
-        let written = tokio::task::spawn_blocking(write).await;
-        drop(writing);
-        // The other failure is a runtime that ends.
-        if let Ok(Err(error)) = written {
-            self.daemon.log.record(Event::Warning {
-                reason: DaemonReason::StateUnwritable.into(),
-                detail: format!("{}: {error}; denials end with this process", path.display()),
-            });
-        }
     }
 }

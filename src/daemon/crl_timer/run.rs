@@ -24,6 +24,8 @@ pub(in crate::daemon) async fn run(
         timer.refresh(&daemon, std::mem::take(&mut came)).await;
         timer.grow_old(&daemon);
         timer.save(&daemon).await;
+        // In the same directory, and as seldom: what it had no room for.
+        daemon.keep_denials_again().await;
         let generation = daemon.generation();
         let pause = timer.pause(&generation, now(), UnixTime::now().as_secs());
         // A generation that comes by a reload has other files and other moments. Not kept while the
