@@ -1,6 +1,7 @@
 //! The daemon under faults: a real process, whose log, clock and disk are in the hands of this program.
 use super::Outcome;
 use sipward::daemon::control::{ReloadResult, Reply, Request, ask};
+use sipward_lab::{OwnClock, OwnDisk};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -117,10 +118,10 @@ pub(crate) struct NodeSetup {
     pub(crate) binary: String,
     /// Its topology; the control socket is in the same directory.
     pub(crate) topology: PathBuf,
-    /// libfaketime, and the file with the step of the clock.
-    pub(crate) clock: Option<(PathBuf, PathBuf)>,
-    /// A small file system of its own for its state, in a mount namespace of its own.
-    pub(crate) disk: Option<PathBuf>,
+    /// Its own, to be stepped, where there is one.
+    pub(crate) clock: Option<OwnClock>,
+    /// Its own, for its state, where there is one.
+    pub(crate) disk: Option<OwnDisk>,
 }
 
 /// The running daemon.
@@ -266,14 +267,10 @@ impl Node {
 
     /// Moves its clock by so many seconds; false where that cannot be done.
     pub(crate) fn step_clock(&self, seconds: i64) -> Outcome<bool> {
-        let Some((_, file)) = &self.setup.clock else {
-            return Ok(false);
-        };
-        // Exchanged whole: it may be read at any moment.
-        let next = file.with_extension("next");
-        fs::write(&next, format!("{seconds:+}\n"))?;
-        fs::rename(next, file)?;
-        Ok(true)
+        match &self.setup.clock {
+            Some(clock) => Ok(clock.set(seconds).map(|()| true)?),
+            None => Ok(false),
+        }
     }
 
     /// Fills its disk, or frees it again; false where it has none of its own.
@@ -281,16 +278,9 @@ impl Node {
         let Some(disk) = &self.setup.disk else {
             return Ok(false);
         };
-        // What is mounted in its namespace alone is seen through it.
-        let inside = Path::new("/proc").join(self.pid.to_string()).join("root");
-        let filler = inside.join(disk.strip_prefix("/")?).join(".filler");
-        if full {
-            // Until the file system says that it is full.
-            let mut file = fs::File::create(&filler)?;
-            let piece = vec![0; 64 * 1024];
-            while std::io::Write::write_all(&mut file, &piece).is_ok() {}
-        } else {
-            fs::remove_file(&filler)?;
+        match full {
+            true => disk.fill(self.pid)?,
+            false => disk.free(self.pid)?,
         }
         Ok(true)
     }
@@ -306,35 +296,25 @@ impl Drop for Node {
     }
 }
 
-/// Whether a process has ended, reaped or not (proc_pid_stat(5)).
+/// Whether a process has ended, reaped or not (proc_pid_stat(5)): all of its threads, of which the last one closes its sockets.
+/// On a busy machine the first may be gone long before.
 fn is_gone(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat
         .rsplit_once(") ")
         .map(|(_, rest)| rest.starts_with('Z'));
-    state.unwrap_or(true)
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    state.unwrap_or(true) && threads <= 1
 }
 
 /// Starts the process and a thread that reads its log.
 fn spawn(setup: &NodeSetup, log: &Arc<NodeLog>) -> Outcome<Child> {
     let mut command = match &setup.disk {
-        // `unshare` and the shell become the daemon, which so has the number of the child.
-        Some(disk) => {
-            let mut command = Command::new("unshare");
-            let script = "mount -t tmpfs -o size=2m,mode=700 none \"$0\" && exec \"$@\"";
-            command.args(["--mount", "sh", "-c", script]).arg(disk);
-            command.arg(&setup.binary);
-            command
-        }
+        Some(disk) => disk.command(&setup.binary),
         None => Command::new(&setup.binary),
     };
-    if let Some((library, file)) = &setup.clock {
-        command
-            .env("LD_PRELOAD", library)
-            .env("FAKETIME_TIMESTAMP_FILE", file)
-            // Looked at once a second; the monotonic clock stays, as it does when a machine's clock is set.
-            .env("FAKETIME_CACHE_DURATION", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    if let Some(clock) = &setup.clock {
+        clock.enter(&mut command);
     }
     let directory = setup.topology.parent().unwrap_or(Path::new("."));
     let mut child = command

@@ -5,10 +5,9 @@ use super::server::{self, Role};
 use super::{Options, Outcome};
 use sipward_lab::pki::{Issued, LeafSpec};
 use sipward_lab::site::{EDGE, HOME, PARTNER, PARTNER_EDGE, Site, TopologyText};
-use sipward_lab::{Data, Line, NameServer, Registrar, trust_only};
+use sipward_lab::{Data, Line, NameServer, OwnClock, OwnDisk, Registrar, trust_only};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +16,6 @@ const MEMBERS: usize = 3;
 /// The partner that is found by DNS.
 const SECOND: &str = "litware.test";
 const SECOND_EDGE: &str = "edge.litware.test";
-/// Where Debian has it.
-const CLOCK: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// Everybody.
 pub(crate) struct World {
@@ -66,10 +63,11 @@ impl World {
             partners.push(server::Party::start(role).await?);
         }
         let names = NameServer::start()?;
-        let disk = disk(&site)?;
-        let topology = topology(&site, &members, &partners, &names, disk.as_deref())?;
+        let disk = OwnDisk::new(site.path())?;
+        let state = disk.as_ref().map(OwnDisk::path);
+        let topology = topology(&site, &members, &partners, &names, state)?;
         let file = site.write("topology.toml", &topology.to_toml())?;
-        let clock = clock(&site)?;
+        let clock = OwnClock::new(site.path())?;
         let (has_clock, has_disk) = (clock.is_some(), disk.is_some());
         let stranger = site.enterprise.server("stranger.contoso.test")?;
         name(&names, &partners, 1, 1)?;
@@ -158,38 +156,12 @@ fn name(names: &NameServer, partners: &[server::Party], ttl: u32, at: usize) -> 
     Ok(())
 }
 
-/// The file by which the daemon's clock is stepped, where libfaketime is installed.
-fn clock(site: &Site) -> Outcome<Option<(PathBuf, PathBuf)>> {
-    let library = Path::new(CLOCK);
-    if !library.exists() {
-        return Ok(None);
-    }
-    let file = site.path().join("clock");
-    std::fs::write(&file, "+0\n")?;
-    Ok(Some((library.to_owned(), file)))
-}
-
-/// The directory on which the daemon has a file system of its own, where this user may mount one.
-fn disk(site: &Site) -> Outcome<Option<PathBuf>> {
-    let may = Command::new("unshare")
-        .args(["--mount", "mount", "-t", "tmpfs", "none"])
-        .arg(site.path())
-        .stderr(Stdio::null())
-        .status();
-    if !may.is_ok_and(|status| status.success()) {
-        return Ok(None);
-    }
-    let disk = site.path().join("state");
-    std::fs::create_dir_all(&disk)?;
-    Ok(Some(disk))
-}
-
 fn topology(
     site: &Site,
     members: &[server::Party],
     partners: &[server::Party],
     names: &NameServer,
-    disk: Option<&Path>,
+    state: Option<&Path>,
 ) -> Outcome<TopologyText> {
     let home: Vec<(&str, SocketAddr)> = members
         .iter()
@@ -219,8 +191,8 @@ fn topology(
         .text("drain", "3s")
         .text("handover", "3s");
     t.section("[log]").text("requests", "calls");
-    if let Some(disk) = disk {
-        t.section("[node]").text("state", &disk.to_string_lossy());
+    if let Some(state) = state {
+        t.section("[node]").text("state", &state.to_string_lossy());
     }
     Ok(t)
 }

@@ -10,6 +10,7 @@
 //! receives into one [`Transcript`], from which [`Ladder`] draws. [`NameServer`] answers for their names.
 //!
 //! [`Conduct`] makes such a server late, silent or wrong, and a [`Relay`] the line to it slow, lossy, cut or dead.
+//! [`OwnClock`] and [`OwnDisk`] are what a process has of the machine for itself, to be set and filled.
 
 mod address;
 mod answerer;
@@ -27,6 +28,7 @@ mod fresh;
 mod home;
 mod inbox;
 mod ladder;
+mod machine;
 mod message;
 mod name_server;
 pub mod ocsp;
@@ -51,6 +53,7 @@ pub use events::{EventLog, LineWriter, LiveLog};
 pub use home::HomeServer;
 pub use inbox::{End, Received};
 pub use ladder::Ladder;
+pub use machine::{OwnClock, OwnDisk};
 pub use message::SipMessage;
 pub use name_server::{Data, NameServer};
 pub use registrar::Registrar;
