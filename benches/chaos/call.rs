@@ -73,13 +73,9 @@ impl Call {
             from: self.ledger.now(),
             up: None,
             // Any of them may be chosen.
-            parties: (0..self.members.len()).map(Party::Member).collect(),
+            parties: self.parties((0..self.members.len()).map(Party::Member)),
             messages: Vec::new(),
         };
-        course.parties.push(Party::Node);
-        if let Callee::Partner(number, _) = &self.callee {
-            course.parties.push(Party::Partner(*number));
-        }
         let outcome = self.steps(&mut course).await;
         let callee = match &self.callee {
             Callee::Phone(callee) => Some(callee),
@@ -130,7 +126,7 @@ impl Call {
         let ok = self.ask(&self.caller, course, &invite, client).await?;
         let incomplete = |_| Failure::lost("the 200 makes no dialog");
         let dialog = Dialog::caller(&invite, &ok).map_err(incomplete)?;
-        self.runs_through(course, &ok);
+        course.parties = self.parties(self.passed(&dialog.routes));
         self.begins(course, "ACK");
         let ready = self.caller.ready(CONNECTED).await;
         let client = ready.ok_or_else(|| Failure::lost("the caller has no connection"))?;
@@ -147,6 +143,13 @@ impl Call {
             Callee::Phone(callee) if self.callee_hangs_up => {
                 let dialog = callee.look(&course.id, |it| it.dialog.clone()).flatten();
                 let dialog = dialog.ok_or_else(|| Failure::lost("the callee has no dialog"))?;
+                // An INVITE that goes to a second member, since the connection with the first has ended, may come to the callee
+                // by both (RFC 3261 §16.9). Its route is that of the first to come, and the caller's that of the other's 200.
+                for party in self.passed(&dialog.routes) {
+                    if !course.parties.contains(&party) {
+                        course.parties.push(party);
+                    }
+                }
                 self.hangs_up(callee, course, dialog).await?;
                 arrived(&self.caller, course)
             }
@@ -158,18 +161,24 @@ impl Call {
         }
     }
 
-    /// Which of the members it runs through.
-    fn runs_through(&self, course: &mut Course, ok: &SipMessage) {
-        let routes = ok.values("record-route").join(",");
-        let through = |fqdn: &str| routes.contains(fqdn);
+    /// Whom it may need: these members, the node, and the partner that is called.
+    fn parties(&self, members: impl IntoIterator<Item = Party>) -> Vec<Party> {
+        let mut parties: Vec<Party> = members.into_iter().collect();
+        parties.push(Party::Node);
+        if let Callee::Partner(number, _) = &self.callee {
+            parties.push(Party::Partner(*number));
+        }
+        parties
+    }
+
+    /// The members that a dialog's route names.
+    fn passed(&self, routes: &[String]) -> Vec<Party> {
+        let names = |fqdn: &str| routes.iter().any(|route| route.contains(fqdn));
         let members = self.members.iter().enumerate();
-        let passed: Vec<Party> = members
-            .filter(|(_, member)| through(&member.fqdn))
+        members
+            .filter(|(_, member)| names(&member.fqdn))
             .map(|(number, _)| Party::Member(number))
-            .collect();
-        course
-            .parties
-            .retain(|party| !matches!(party, Party::Member(_)) || passed.contains(party));
+            .collect()
     }
 
     /// The callee, if it is a phone, has its ACK.
