@@ -1,9 +1,11 @@
 //! Each kind of fault once, short and in the same order in every run: who is not hit loses nothing, and who is serves again
 //! without a restart. The long run of all of them under load is `benches/chaos`.
-use crate::harness::{World, hangs_up, message_passes};
+use crate::harness::{Lab, World, automatic, hangs_up, message_passes};
 use sipward_lab::pki::Issued;
 use sipward_lab::site::EDGE;
-use sipward_lab::{Client, Data, Dialog, Ended, Line, NameServer, Relay, Server, garbage};
+use sipward_lab::{
+    Client, Data, Dialog, Ended, Line, NameServer, Registrar, Relay, Server, garbage,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ const TARGET: &str = "host7.datacenter.test";
 const SOON: Duration = Duration::from_secs(30);
 
 /// A call that the server answers: the dialog of each side.
-async fn is_up(caller: &Client, server: &Server) -> (Dialog, Dialog) {
+pub(crate) async fn is_up(caller: &Client, server: &Server) -> (Dialog, Dialog) {
     let call = caller.invite("sip:bob@contoso.test").send().await.unwrap();
     let invite = server.expect("INVITE").await.unwrap();
     let mut of_server = server.accept(&invite).await.unwrap();
@@ -195,6 +197,49 @@ async fn a_line_that_is_slow_lossy_or_dead_for_a_while_loses_no_call() {
     world.fe01.reply(&got, 200).await.unwrap();
     alice.answer(&bye, 200).await.unwrap();
     world.stop().await;
+}
+
+/// As after a SIGSTOP: its connections stay, and nothing comes any more.
+#[tokio::test]
+async fn a_server_that_stands_still_is_passed_over_after_one_silence_and_serves_when_it_goes_on() {
+    let lab = Lab::new();
+    let (fe01, fe02) = (lab.home("fe01").await, lab.home("fe02").await);
+    let relay = Relay::start(fe01.address()).await.unwrap();
+    let members = [
+        (FE01, relay.address()),
+        ("fe02.contoso.test", fe02.address()),
+    ];
+    let mut topology = lab.site.topology(&members, None);
+    topology.section("[[pool]]").raw(
+        "health",
+        "{ options_every = \"200ms\", timeout = \"1s\", down_after = 2, up_after = 2, fail_back = \"0s\" }",
+    );
+    let edge = lab.edge(&topology).await;
+    let registrar = Registrar::default();
+    let _fe01 = automatic(fe01, &registrar, &edge);
+    let _fe02 = automatic(fe02, &registrar, &edge);
+    let of_fe01 = |e: &serde_json::Value| e["peer"] == FE01;
+    edge.log.wait("peer_connected", of_fe01).await.unwrap();
+    relay.set(Line::Dead);
+    let alice = lab.client(&edge, "alice").await;
+    alice.set_patience(SOON);
+    // The first one waits until the silence is one, the second for nobody.
+    let waits = alice
+        .invite("sip:nobody@contoso.test")
+        .send()
+        .await
+        .unwrap();
+    alice.answer(&waits, 404).await.unwrap();
+    let sent = alice.message("sip:contoso.test", "1").send().await.unwrap();
+    alice.answer(&sent, 200).await.unwrap();
+    edge.log.wait("peer_unavailable", of_fe01).await.unwrap();
+    relay.set(Line::Open);
+    edge.log.wait("peer_available", of_fe01).await.unwrap();
+    let relayed = |e: &serde_json::Value| e["to_peer"] == FE01;
+    let sent = alice.message("sip:contoso.test", "1").send().await.unwrap();
+    alice.answer(&sent, 200).await.unwrap();
+    edge.log.wait("request_relayed", relayed).await.unwrap();
+    edge.stop().await;
 }
 
 #[tokio::test]

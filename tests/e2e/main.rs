@@ -73,6 +73,8 @@ mod keep_alives;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod metrics;
