@@ -127,12 +127,13 @@ impl HandedOver {
             node: tokens.own_node(),
             token,
         };
-        // Nodes know nothing of each other's connections.
-        let (value, at) = match from == PeerKey::OTHER_PROCESS {
-            true => connection_of(value),
-            false => (value, None),
+        // Nodes know nothing of each other's connections. The other process is on this machine, and nobody else can have kept what
+        // it sends; when the clock is set, one of the two sees that first.
+        let ((value, at), now) = match from == PeerKey::OTHER_PROCESS {
+            true => (connection_of(value), None),
+            false => ((value, None), Some(unix)),
         };
-        let handed = Self::open(value, message, to, tokens, unix);
+        let handed = Self::open(value, message, to, tokens, now);
         let handed = handed.ok_or(MessageReason::OriginForged)?;
         Ok(Self { at, ..handed })
     }
@@ -142,7 +143,7 @@ impl HandedOver {
         message: &Message<'_>,
         to: Addressee<'_>,
         tokens: &TokenBox,
-        unix: u64,
+        now: Option<u64>,
     ) -> Option<Self> {
         let mut buffer = [0u8; LONGEST];
         let length = URL_SAFE_NO_PAD
@@ -166,7 +167,7 @@ impl HandedOver {
         };
         let then = u64::from(u32::from_be_bytes([a, b, c, d]));
         // Either clock may be ahead.
-        let is_fresh = then.abs_diff(u64::from(unix as u32)) <= VALID;
+        let is_fresh = now.is_none_or(|now| then.abs_diff(u64::from(now as u32)) <= VALID);
         let (entries, rest) = entries.as_chunks::<8>();
         let is_whole = version == VERSION && rest.is_empty() && entries.len() == usize::from(count);
         let mut entries = entries.iter().map(|e| PeerKey(u64::from_be_bytes(*e)));

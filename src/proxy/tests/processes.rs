@@ -110,6 +110,24 @@ fn an_ack_at_the_old_process_follows_its_phone_to_the_new_one() {
     });
 }
 
+/// Each looks at the clock by itself, so that one of the two is the first to see that it was set.
+#[test]
+fn a_clock_that_is_set_while_one_hands_over_to_the_other_costs_no_message() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(OLD);
+        let (now, later) = (pair.nodes[NEW].now, 4_000_000_000);
+        let cores = pair.nodes[NEW].cores.iter_mut();
+        cores.for_each(|core| core.set_calendar(now, later));
+        pair.sends(NEW, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[OLD].expect(phone, "INVITE");
+        pair.answers(OLD, phone, &called, 200);
+        let dialog = route_of(&pair.nodes[NEW].expect(pair.homes[NEW], "SIP/2.0 200"));
+        pair.sends(NEW, &request("ACK", &dialog, "z9hG4bK2"));
+        pair.nodes[OLD].expect(phone, "ACK");
+        assert!(pair.nodes.iter_mut().all(|node| node.reasons().is_empty()));
+    });
+}
+
 /// A client that was gone long before is not waited for.
 #[test]
 fn what_neither_has_is_gone_at_once() {
