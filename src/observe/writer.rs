@@ -110,10 +110,20 @@ pub(super) struct Writer {
     limits: LineLimits,
     /// Lines not yet handed to the sink.
     lines: Vec<u8>,
-    /// Where each ends, and how many lines are lost with it.
-    ends: Vec<(usize, u64)>,
+    /// Those lines.
+    ends: Vec<WaitingLine>,
     /// Whether the sink has taken part of a line and not the rest.
     torn: bool,
+}
+
+/// A line that the sink has not taken yet.
+struct WaitingLine {
+    /// Where it ends.
+    end: usize,
+    /// How many are missing if it is: a `log_dropped` stands for those that it counts.
+    stands_for: u64,
+    /// Whether it is one of those that are counted as lost since the start; a `log_dropped` is about such.
+    counts: bool,
 }
 
 impl Writer {
@@ -197,15 +207,15 @@ impl Writer {
     /// Adds the event's line; `stands_for` lines are lost if it is. A batch is handed over when it is large, and whenever
     /// nothing waits any more: few system calls under load, and no delay without.
     fn add(&mut self, at: SystemTime, event: &Event, stands_for: u64) {
+        // A `log_dropped` stands for lines that are counted as lost already.
+        let counts = !matches!(event, Event::LogDropped { .. });
         if let Sink::Journal(journal) = &mut self.sink {
             // An entry each: the journal has no lines.
             line::write(self.shared.format(), at, event, &mut self.lines);
             if !journal.send(event, self.lines.trim_ascii_end()) {
-                // A `log_dropped` stands for lines that are counted as lost already.
-                let is_own = !matches!(event, Event::LogDropped { .. });
                 self.shared
                     .lost
-                    .fetch_add(u64::from(is_own), Ordering::Relaxed);
+                    .fetch_add(u64::from(counts), Ordering::Relaxed);
                 self.shared.dropped.fetch_add(stands_for, Ordering::Relaxed);
             }
             return self.lines.clear();
@@ -214,7 +224,11 @@ impl Writer {
             let _ = write!(self.lines, "<{}>", priority(event.level()));
         }
         line::write(self.shared.format(), at, event, &mut self.lines);
-        self.ends.push((self.lines.len(), stands_for));
+        self.ends.push(WaitingLine {
+            end: self.lines.len(),
+            stands_for,
+            counts,
+        });
         if self.lines.len() >= BATCH_BYTES {
             self.flush();
         }
@@ -239,17 +253,16 @@ impl Writer {
         } else {
             self.sink.write(&self.lines)
         };
-        let missing = self.ends.iter().filter(|(end, _)| *end > taken);
-        // A `log_dropped` stands for lines that are counted as lost already.
-        let torn_off = missing.clone().filter(|(_, lines)| *lines == 1).count();
-        let lost = missing.map(|(_, lines)| lines).sum();
+        let missing = self.ends.iter().filter(|line| line.end > taken);
+        let torn_off = missing.clone().filter(|line| line.counts).count();
+        let lost = missing.map(|line| line.stands_for).sum();
         self.shared.lost.fetch_add(
             u64::try_from(torn_off).unwrap_or(u64::MAX),
             Ordering::Relaxed,
         );
         self.shared.dropped.fetch_add(lost, Ordering::Relaxed);
         // The sink stopped between two lines, or in the middle of one.
-        self.torn |= taken > 0 && lost > 0 && !self.ends.iter().any(|(end, _)| *end == taken);
+        self.torn |= taken > 0 && lost > 0 && !self.ends.iter().any(|line| line.end == taken);
         self.lines.clear();
         self.ends.clear();
     }

@@ -210,6 +210,26 @@ fn lines_that_the_sink_did_not_take_whole_are_counted() {
 }
 
 #[test]
+fn a_line_that_says_that_one_is_missing_counts_as_none_when_it_is_missing_itself() {
+    let sink = TestSink::default();
+    sink.change(|state| state.room = Some(0));
+    let (queue, guard) = LineQueue::start(&JSON, 100, sink.boxed());
+    for n in 0..3 {
+        queue.push(now(), ready(n));
+        // One by one, so that a line of its own is about each, which is lost with the next.
+        while queue.lost() <= n {
+            std::thread::yield_now();
+        }
+    }
+    sink.change(|state| state.room = None);
+    queue.push(now(), ready(3));
+    drop(guard);
+    let lines = sink.lines();
+    assert_eq!(lines[0]["lines"], 3);
+    assert_eq!((lines.len(), queue.lost()), (2, 3));
+}
+
+#[test]
 fn a_sink_that_blocks_for_ever_does_not_hold_up_the_end() {
     let sink = TestSink::default();
     sink.change(|state| state.shut = true);
