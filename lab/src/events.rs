@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 /// How long a wait for an event lasts at most. Longer than [`super::End`] waits, so that of two waits for one
 /// cause that of the end fails, which shows the messages.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Lines of a log that is being written, parsed; cheap to clone.
 #[derive(Clone, Default)]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long an end waits for a message unless a test sets another time: far more than loopback needs on a
 /// busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 /// The name of the node under test in transcripts.
 const EDGE: &str = "edge";
 

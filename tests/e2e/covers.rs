@@ -87,7 +87,7 @@ impl Regions {
         topology
             .section("[dns]")
             .list("servers", &[&names.address().to_string()])
-            .text("timeout", "1s");
+            .text("timeout", "3s");
         in_two_shards(&mut topology);
         change(&mut topology);
         let edge = lab.edge(&topology).await;
@@ -154,7 +154,7 @@ fn dialled(log: &EventLog) -> Vec<String> {
 /// What `sipward probe` says of this name; nobody answers its OPTIONS.
 async fn probed(name: &'static str, file: &str) -> (Option<i32>, Value) {
     let file = file.to_owned();
-    let probe = move || sipward(&["probe", name, "--config", &file, "--timeout", "3", "--json"]);
+    let probe = move || sipward(&["probe", name, "--config", &file, "--timeout", "5", "--json"]);
     let output = tokio::task::spawn_blocking(probe).await.unwrap();
     let said = serde_json::from_slice(&output.stdout).unwrap();
     (output.status.code(), said)

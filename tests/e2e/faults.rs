@@ -69,7 +69,7 @@ async fn dns_that_led_to_another_server_is_believed_neither_for_its_ttl_nor_in_s
         }
         t.section("[dns]")
             .list("servers", &[&server])
-            .text("timeout", "1s");
+            .text("timeout", "3s");
         t.section("[limits]").text("backoff_max", "500ms");
     })
     .await;

@@ -1,10 +1,8 @@
 //! The log: every line is one JSON event whatever a message holds, and no body or key is ever in it.
 use crate::harness::observed::Observed;
 use crate::harness::tls::connect;
-use crate::harness::{Edge, Lab, SOON, World, lines_and_sums, message_passes};
+use crate::harness::{Edge, Lab, SOON, World, lines_and_sums, message_passes, windows};
 use sipward::daemon::control::{Reply, Request};
-use sipward_lab::EventLog;
-use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -165,18 +163,9 @@ async fn a_client_that_floods_costs_few_lines_and_is_counted_exactly() {
             BATCHES * BATCH,
             "{event}"
         );
-        let windows = windows(&log, event);
+        let windows = windows(&log.named(event));
         assert!(lines <= 20 * windows, "{event}: {lines} lines");
     }
-}
-
-/// How many windows the lines of this event lie in: a window is a slot of ten seconds, and the times of its lines differ
-/// behind the tens.
-fn windows(log: &EventLog, event: &str) -> u64 {
-    let window = |e: &serde_json::Value| Some(e["ts"].as_str()?.get(..18)?.to_owned());
-    let lines = log.named(event);
-    let windows: BTreeSet<_> = lines.iter().filter_map(window).collect();
-    windows.len() as u64
 }
 
 #[tokio::test]
@@ -200,7 +189,7 @@ async fn a_flood_over_all_shards_costs_the_lines_and_the_sums_of_one() {
     assert!(refused.iter().all(|e| e["reason"] == "not_tls"));
     let (lines, sums) = lines_and_sums(&log, "handshake_refused");
     assert_eq!(lines + sums, CONNECTIONS, "{}", log.to_text());
-    let windows = windows(&log, "handshake_refused");
+    let windows = windows(&log.named("handshake_refused"));
     // The windows of the node begin a second later than the slots, so that its lines lie in one window more.
     let windows = windows + 1;
     assert!(lines <= 20 * windows, "{lines} lines in {windows} windows");

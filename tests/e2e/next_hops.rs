@@ -21,7 +21,7 @@ fn by_name(topology: &mut TopologyText, fqdn: &str, names: &NameServer) {
     topology
         .section("[dns]")
         .list("servers", &[&server])
-        .text("timeout", "1s");
+        .text("timeout", "3s");
 }
 
 /// A world whose fe01 is found by name, at the target that the test gives.

@@ -18,6 +18,7 @@ use sipward_lab::{
     Client, Dialog, EdgeTarget, End, EventLog, HomeServer, LiveLog, Received, Registrar, Server,
     ServerSpec, Transcript, trust_only,
 };
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longer than anything on loopback takes, shorter than a test suite's patience.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// The running daemon.
 pub(crate) struct Edge {
@@ -574,4 +575,11 @@ pub(crate) fn lines_and_sums(log: &EventLog, event: &str) -> (u64, u64) {
         log.named(event).len() as u64,
         sums.map(|e| e["count"].as_u64().unwrap()).sum(),
     )
+}
+
+/// How many windows these lines lie in: a window is a slot of ten seconds, and the times of its lines differ behind the tens.
+pub(crate) fn windows(lines: &[Value]) -> u64 {
+    let window = |e: &Value| Some(e["ts"].as_str()?.get(..18)?.to_owned());
+    let windows: BTreeSet<_> = lines.iter().filter_map(window).collect();
+    windows.len() as u64
 }
