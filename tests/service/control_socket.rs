@@ -64,11 +64,22 @@ fn another_user_is_refused_whatever_the_files_modes_say_and_root_is_served() {
     let service = Service::start(&file, &[]);
     service.event("control_listening");
     open_to_all(site.path(), 0o755);
-    open_to_all(&socket, 0o666);
     let said = |output: &Output| {
         let (out, error) = (&output.stdout, &output.stderr);
         String::from_utf8_lossy(&[&out[..], error].concat()).into_owned()
     };
+    // As the daemon makes it, the system keeps others out, and the command says that this is why nobody answers.
+    let mut asked = as_stranger(&program);
+    let output = asked.arg("status").arg("--socket").arg(&socket).output();
+    let output = output.unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    assert!(
+        text.contains("only the user that the daemon runs as, and root"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 1, "{text}");
+    open_to_all(&socket, 0o666);
     for command in [&["status"][..], &["reload"], &["kick", "1"], &["drain"]] {
         let mut asked = as_stranger(&program);
         let output = asked.args(command).arg("--socket").arg(&socket).output();

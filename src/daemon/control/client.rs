@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nobody listens there, or not for this user.
-    #[error("no daemon answers at {}: {source}", path.display())]
+    #[error("no daemon answers at {}: {source}{}", path.display(), who_may_ask(source))]
     NoDaemon {
         /// The socket.
         path: PathBuf,
@@ -28,6 +28,14 @@ pub enum AskError {
     /// An answer that this version does not know.
     #[error("the daemon answers what this version does not understand: {0}")]
     Unknown(#[source] serde_json::Error),
+}
+
+/// What helps an operator whom the system has kept from the socket: another user's, which is no sign of a daemon that is down.
+fn who_may_ask(error: &io::Error) -> &'static str {
+    match error.kind() == io::ErrorKind::PermissionDenied {
+        true => "; only the user that the daemon runs as, and root, may ask it",
+        false => "",
+    }
 }
 
 /// Sends one request to the daemon at `socket` and reads its reply. Blocks for at most `patience` at each step.
