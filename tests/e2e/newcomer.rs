@@ -39,7 +39,7 @@ async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 async fn probe(file: &Path, address: &str, more: &[&str]) -> (Option<i32>, String, String) {
     let file = file.to_str().unwrap();
-    let mut arguments = vec!["probe", NEW, "--config", file, "--timeout", "3"];
+    let mut arguments = vec!["probe", NEW, "--config", file, "--timeout", "6"];
     arguments.extend(["--address", address]);
     arguments.extend(more);
     run(&arguments).await
@@ -236,7 +236,7 @@ async fn a_server_of_openssl_is_accepted_after_the_paste() {
     let (_, page, _) = probe(&file, &address, &[]).await;
     paste(&page, &file);
     let config = file.to_str().unwrap();
-    let ask = ["probe", NEW, "--config", config, "--timeout", "2", "--json"];
+    let ask = ["probe", NEW, "--config", config, "--timeout", "5", "--json"];
     let (_, report, error) = run(&ask).await;
     let report: Value = serde_json::from_str(&report).unwrap_or_else(|_| panic!("{error}"));
     let attempt = &report["addresses"][0];

@@ -23,6 +23,10 @@ async fn run(lab: &Lab, topology: &TopologyText, more: &[&str]) -> (Option<i32>,
         .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));
     command.arg("probe").arg("--config").arg(file).args(more);
+    // Who waits in vain says for how long, and nobody else is to be given up.
+    if !more.contains(&"--timeout") {
+        command.args(["--timeout", "60"]);
+    }
     let output = tokio::task::spawn_blocking(move || command.output().unwrap())
         .await
         .unwrap();
@@ -106,7 +110,7 @@ async fn their_refusal_is_told_in_both_versions_of_tls_the_late_one_too() {
         let server = silent_server(server_config(version, &others, &identity)).await;
         let (code, at) = probe(&lab, &with_fe01(&lab, server), &[]).await;
         assert_eq!(code, Some(1), "{at}");
-        assert_eq!(at["verdict"], "refused_by_them");
+        assert_eq!(at["verdict"], "refused_by_them", "{at}");
         assert_eq!(at["reason"], "alert_unknown_ca");
         assert_eq!((&at["alert"], &at["late"]), (&48.into(), &late.into()));
         assert_eq!(at["decision"]["reason"], "accepted", "ours about them");
@@ -140,7 +144,7 @@ async fn a_peer_that_is_not_there_or_does_not_answer_is_a_failure() {
     let identity = lab.site.enterprise.server(FE01).unwrap();
     let silent = silent_server(server_config(VERSIONS[1], &lab.roots, &identity)).await;
     let topology = with_fe01(&lab, silent);
-    let (code, at) = probe(&lab, &topology, &["--timeout", "4"]).await;
+    let (code, at) = probe(&lab, &topology, &["--timeout", "8"]).await;
     assert_eq!((code, &at["verdict"]), (Some(1), &"failed".into()));
     assert_eq!(at["reason"], "no_answer");
     assert_eq!(at["version"], "TLSv1.3");
