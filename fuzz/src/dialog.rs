@@ -197,6 +197,23 @@ impl World {
         true
     }
 
+    /// An answer is about to be damaged: if that is in the Via of who asked, it will not be known there as an answer.
+    fn expect_nothing_by(&mut self, answer: &[u8]) {
+        let Ok(message) = Message::parse(answer) else {
+            return;
+        };
+        if let StartLine::Response { .. } = message.start()
+            && let Some(own) = values(&message, HeaderName::Via).pop()
+        {
+            let branch = own
+                .split("branch=")
+                .nth(1)
+                .and_then(|it| it.split(';').next());
+            let branch = branch.unwrap_or_default().as_bytes();
+            self.finals.retain(|(_, asked, _), _| asked != branch);
+        }
+    }
+
     fn carry_out(&mut self, shard: u8, given: Option<(&Origin, &[u8])>, out: Actions) {
         for action in out.list {
             match action {
@@ -560,6 +577,7 @@ pub fn dialog(data: &[u8]) {
         };
         let is_sound = harm.is_none();
         if let Some((at, with)) = harm.take() {
+            world.expect_nothing_by(&octets);
             let at = usize::from(at) * 4 % octets.len();
             octets[at] = with;
         }
