@@ -187,7 +187,11 @@ impl World {
         }
         if is_sound && !octets.starts_with(b"SIP/2.0") {
             if !octets.starts_with(b"ACK ") {
-                self.finals.entry(asked(link, octets)).or_default();
+                let finals = self.finals.entry(asked(link, octets)).or_default();
+                // A second one of the same INVITE may come when nothing is known of that any more.
+                if octets.starts_with(b"CANCEL ") {
+                    finals.clear();
+                }
             }
             let sent = &mut self.parties[party].sent;
             sent.push(octets.to_vec());
