@@ -86,10 +86,9 @@ impl Environment {
         }
         if shard != self.shard {
             if question.gone.is_some() {
-                question
-                    .place
-                    .binding()
-                    .inspect(|id| self.located.forget(*id));
+                if let Some(id) = question.place.binding() {
+                    self.located.forget(id);
+                }
             } else if let Some(link) = self.located_before(question.place) {
                 return Ok(Reach::Link(link));
             }
@@ -234,8 +233,11 @@ impl Environment {
         let shard = place.shard(self.shards);
         let found = match shard == self.shard {
             true => self.look(place, shard, None),
-            // What comes too late for the connection is looked for by its shard.
-            false => self.located_before(place).map_or(Found::Gone, Found::At),
+            // Of another shard's connection nobody would hear that it has gone, and only the directory waits for its client.
+            false => self
+                .located_before(place)
+                .filter(|link| link.shard() == self.shard && self.is_live(*link))
+                .map_or(Found::Gone, Found::At),
         };
         if let Found::At(link) = found {
             out.send(link, start, None);

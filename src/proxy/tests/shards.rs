@@ -244,6 +244,22 @@ fn a_request_for_a_connection_that_is_gone_is_asked_for_anew_and_waits() {
     }
 }
 
+/// Nobody answers an ACK, so that nobody would hear that its connection is gone.
+#[test]
+fn an_ack_for_a_connection_that_is_gone_waits_for_its_phone() {
+    for shard in 0..3 {
+        let mut call = Call::new();
+        call.asks(shard);
+        call.w.lose(call.phone);
+        let ack = Request::of("ACK").from("<sip:bob@contoso.test>;tag=b");
+        let ack = ack.in_dialog().more(&call.dialog).branch("z9hG4bKlate");
+        call.w.send(call.homes[shard], &ack.to_string());
+        call.w.pass(Duration::from_secs(3));
+        call.moves(2, false);
+        call.w.pick(call.phone, "ACK");
+    }
+}
+
 #[test]
 fn only_shards_with_a_connection_of_the_server_are_asked_for_its_transaction() {
     for (second, questions) in [(None, 0), (Some(2), 1), (Some(1), 1)] {
