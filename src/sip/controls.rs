@@ -1,31 +1,18 @@
 //! Finds the line ends of a head, and every other control byte, sixty-four bytes at a step.
 //!
-//! Reading the head is the largest part of the work on a message. Here a byte costs half an instruction, without `unsafe`:
-//! the compiler makes wide compares of one small function, which marks the control bytes of a block, and the marks become the
-//! bits of one word.
+//! Reading the head is the largest part of the work on a message. Here a byte costs half an instruction.
+use super::block::{self, Block};
 
 /// Bytes that are marked at a step.
 const BLOCK: usize = 64;
 
-/// Marks in its lowest bit each byte that is below SP, or is DEL. Bytes from 0x80 on are not marked: UTF-8 is allowed.
-///
-/// Never inlined: alone it becomes a few wide compares, and within its caller it would be taken apart byte by byte.
-#[inline(never)]
-fn marked(block: &[u8; BLOCK]) -> [u8; BLOCK] {
-    let mut marked = [0; BLOCK];
-    for (mark, &b) in marked.iter_mut().zip(block) {
-        *mark = u8::from(b < b' ' || b == 0x7f);
-    }
-    marked
-}
-
-/// The marks of a block as bits, the first byte's in the lowest.
-fn bits(marked: &[u8; BLOCK]) -> u64 {
-    /// Brings the lowest bits of the eight bytes of a word together in its highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let (words, _) = marked.as_chunks();
-    words.iter().rev().fold(0, |bits, word| {
-        bits << 8 | u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56
+/// The control bytes of a block: those below SP, and DEL. Bytes from 0x80 on are none: UTF-8 is allowed.
+#[inline]
+fn bits(bytes: &[u8; BLOCK]) -> u64 {
+    let (blocks, _) = bytes.as_chunks();
+    blocks.iter().rev().fold(0, |bits, bytes| {
+        let block = Block::new(bytes);
+        bits << block::WIDTH | (block.up_to(b' ' - 1) | block.is(0x7f)).bits()
     })
 }
 
@@ -66,7 +53,7 @@ impl Iterator for Controls<'_> {
         while self.bits == 0 {
             self.bits = if let Some((block, rest)) = self.rest.split_first_chunk() {
                 self.rest = rest;
-                bits(&marked(block))
+                bits(block)
             } else if self.rest.is_empty() {
                 return None;
             } else {
@@ -74,7 +61,7 @@ impl Iterator for Controls<'_> {
                 let mut block = [b' '; BLOCK];
                 let last = std::mem::take(&mut self.rest);
                 block.get_mut(..last.len())?.copy_from_slice(last);
-                bits(&marked(&block))
+                bits(&block)
             };
             self.end += BLOCK;
         }

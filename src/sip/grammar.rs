@@ -3,6 +3,7 @@
 //! A class is a bit of a table with 256 entries, so one look-up answers for several classes at once. The classes are wider
 //! than the RFC's where senders of the field are sloppy, and exactly as wide as safe: no byte of a class could end the
 //! element early for another parser.
+use super::block::{self, Block};
 use std::ops::Range;
 
 /// `token` (methods, header names, parameter names, option tags).
@@ -82,8 +83,28 @@ fn classes_of(b: u8) -> u8 {
 
 /// How many bytes at the beginning of the text belong to this class.
 ///
-/// Values are long, and most of them belong to their class as a whole: eight bytes share one decision.
+/// Long texts are of the classes whose ends are few or lie side by side: those are found by [`block`].
+#[inline]
 pub(super) fn span(text: &[u8], class: u8) -> usize {
+    // What ends a URI, but for what may separate it from others.
+    let ends_uri =
+        |block: Block| block.up_to(b' ') | block.is(0x7f) | block.angles() | block.is(b'"');
+    match class {
+        URI => block::before(text, ends_uri),
+        ADDR_SPEC => block::before(text, |block| {
+            ends_uri(block) | block.is(b',') | block.is(b';') | block.is(b'?')
+        }),
+        VALUE => block::before(text, |block| {
+            ends_uri(block) | block.from(0x80) | block.is(b',') | block.is(b';')
+        }),
+        _ => by_table(text, class),
+    }
+}
+
+/// The same of any class: eight bytes share one decision.
+///
+/// What a `token` may hold lies in a dozen places of the table, and each would be a comparison of its own; tokens are short.
+fn by_table(text: &[u8], class: u8) -> usize {
     let (words, _) = text.as_chunks::<8>();
     let is_whole = |word: &[u8; 8]| word.iter().fold(class, |all, &b| all & classes_of(b)) != 0;
     let whole = 8 * words.iter().take_while(|word| is_whole(word)).count();
@@ -171,5 +192,21 @@ pub(super) fn quoted_len(text: &[u8]) -> Option<usize> {
             return Some(at + 1);
         }
         at += 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn blocks_and_the_table_are_of_one_mind(text in prop::collection::vec(any::<u8>(), 0..50), plain in "[a-z:@.=]{0,40}") {
+            let all = [plain.as_bytes(), &text].concat();
+            for class in [TOKEN, URI, ADDR_SPEC, VALUE, LABEL, NAME, PARAM] {
+                prop_assert_eq!(span(&all, class), by_table(&all, class));
+            }
+        }
     }
 }

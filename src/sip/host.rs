@@ -1,4 +1,5 @@
 //! Hosts of URIs and sent-by (RFC 3261 §25.1, RFC 5118 §4.10).
+use super::block::{self, Block, Marks};
 use super::grammar::{self, cut};
 use super::words;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,6 +38,18 @@ impl<'a> Host<'a> {
         {
             return Some((Self::V4(address), length));
         }
+        let kinds = |block| [name_bytes(block), block.is(b'.')];
+        // A longer one is a name too, and is nobody's.
+        let within = cut(text, 0, text.len().min(64));
+        match block::marks(within, kinds) {
+            Some([names, dots]) if names.trailing_ones() < 64 => name(text, names, dots),
+            _ => Self::long_name(text),
+        }
+    }
+
+    /// As [`Self::begin`], of a name of 64 bytes and more.
+    #[cold]
+    fn long_name(text: &'a [u8]) -> Option<(Self, usize)> {
         let length = grammar::span(text, grammar::NAME);
         // With the dots, as written: comparisons take the trailing one off.
         let name = cut(text, 0, length);
@@ -45,11 +58,7 @@ impl<'a> Host<'a> {
         if matches!(labels, [] | [b'.', ..] | [.., b'.']) || words::has_two_dots(labels) {
             return None;
         }
-        // A top label is no number (RFC 3261 §25.1): this would be an IPv4 address, and is none. Its last byte says so of
-        // nearly every name.
-        let mut top = labels.iter().rev().take_while(|&&b| b != b'.');
-        let is_number = top.all(u8::is_ascii_digit);
-        (!is_number).then_some((Self::Name(name), length))
+        (!has_number_on_top(labels)).then_some((Self::Name(name), length))
     }
 
     /// Whether this is that name (passed in lower case without trailing dot).
@@ -100,6 +109,39 @@ impl<'a> Host<'a> {
             Self::V4(_) | Self::V6(_) => None,
         }
     }
+}
+
+/// What [`grammar::NAME`] is.
+#[inline]
+pub(super) fn name_bytes(block: Block) -> Marks {
+    let others = block.within(b'-', b'.') | block.is(b'_');
+    block.letters() | block.within(b'0', b'9') | others
+}
+
+/// The name that a text begins with, and its length, by the marks of its [`name_bytes`] and of its dots.
+///
+/// Who has parsed the rest of a URI has these marks already.
+#[inline]
+pub(super) fn name(text: &[u8], names: u64, dots: u64) -> Option<(Host<'_>, usize)> {
+    let length = names.trailing_ones() as usize;
+    let name = cut(text, 0, length);
+    // Without the trailing dot.
+    let labels = name.strip_suffix(b".").unwrap_or(name);
+    // No label is empty, but for what follows the last dot of all. A dot at the beginning has one in front of it.
+    let within = 1_u64.checked_shl(labels.len() as u32)?.wrapping_sub(1);
+    let behind_dot = dots << 1 | 1;
+    if labels.is_empty() || dots & behind_dot & within != 0 || labels.last() == Some(&b'.') {
+        return None;
+    }
+    (!has_number_on_top(labels)).then_some((Host::Name(name), length))
+}
+
+/// Whether the top label is a number, which it must not be (RFC 3261 §25.1): this would be an IPv4 address, and is none. Its
+/// last byte says so of nearly every name.
+#[inline]
+fn has_number_on_top(labels: &[u8]) -> bool {
+    let mut top = labels.iter().rev().take_while(|&&b| b != b'.');
+    top.all(u8::is_ascii_digit)
 }
 
 /// The IPv4 address that the text begins with, and its length: four numbers without zeros in front, which some parsers read

@@ -7,7 +7,6 @@ use super::grammar::{self, cut};
 use super::{HeaderName, Malformed, Rule};
 use memchr::memmem::Finder;
 use smallvec::SmallVec;
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -17,8 +16,34 @@ const INLINE: usize = 36;
 
 /// Room for a message's table of lines, which [`Framer::scan`](super::Framer::scan) fills and the message borrows. One
 /// table serves all messages of a connection, one after the other.
-#[derive(Debug, Default)]
-pub struct LineTable(SmallVec<[LineEntry; INLINE]>);
+#[derive(Debug)]
+pub struct LineTable {
+    lines: SmallVec<[LineEntry; INLINE]>,
+    /// Which line is the first of each known name; only for those that occur, so that nothing need be cleared for the next
+    /// message.
+    first: [u8; 64],
+}
+
+/// Of a first line with this number only that it has this one or a higher one.
+const LATE: u8 = u8::MAX;
+
+impl Default for LineTable {
+    fn default() -> Self {
+        Self {
+            lines: SmallVec::new(),
+            first: [0; 64],
+        }
+    }
+}
+
+/// The table of a message: its connection's, or one of its own.
+///
+/// The view of a message is moved from step to step, so it holds where the table is and not the table.
+#[derive(Debug)]
+enum Lines<'t> {
+    Shared(&'t LineTable),
+    Own(Box<LineTable>),
+}
 
 /// Where one header line stands; all places are offsets in the message. `u32` keeps the table half as large, and no
 /// message is longer than 4 GiB.
@@ -64,7 +89,7 @@ pub(super) struct Index<'t> {
     pub(super) head: usize,
     /// Length of the start line without its CRLF.
     pub(super) start_line: usize,
-    pub(super) lines: Cow<'t, [LineEntry]>,
+    table: Lines<'t>,
     /// The first line that is no header line, or the first control byte. Only one is kept: the message is refused anyway,
     /// and the first is the one that explains the others.
     pub(super) fault: Option<Malformed>,
@@ -81,7 +106,7 @@ impl<'t> Index<'t> {
     pub(super) fn read(bytes: &[u8], table: &'t mut LineTable) -> Option<Self> {
         // Places are kept as `u32`; a head beyond that is refused by the limits long before.
         let bytes = cut(bytes, 0, bytes.len().min(u32::MAX as usize));
-        let mut reading = Reading::new(bytes, &mut table.0);
+        let mut reading = Reading::new(bytes, table);
         let mut start_line = None;
         let mut has_controls = false;
         // `from` is where the current line begins. Every control byte is visited once, all others are never looked at.
@@ -119,20 +144,55 @@ impl<'t> Index<'t> {
 
     /// The same with a table of its own, for messages that outlive the connection's.
     pub(super) fn into_owned(self) -> Index<'static> {
+        let table = match self.table {
+            Lines::Shared(table) => Box::new(LineTable {
+                lines: table.lines.clone(),
+                first: table.first,
+            }),
+            Lines::Own(table) => table,
+        };
         Index {
-            lines: Cow::Owned(self.lines.into_owned()),
+            table: Lines::Own(table),
             ..self
         }
     }
 
+    fn table(&self) -> &LineTable {
+        match &self.table {
+            Lines::Shared(table) => table,
+            Lines::Own(table) => table,
+        }
+    }
+
+    /// All lines in order.
+    #[inline]
+    pub(super) fn lines(&self) -> &[LineEntry] {
+        &self.table().lines
+    }
+
     /// The lines of that name.
+    #[inline]
     pub(super) fn named(&self, name: HeaderName) -> impl Iterator<Item = &LineEntry> {
-        let lines: &[LineEntry] = if name == HeaderName::Other || self.seen & name.bit() != 0 {
-            &self.lines
-        } else {
-            &[]
+        let lines = match name == HeaderName::Other {
+            true => self.lines(),
+            false => self.behind_first(name),
         };
         lines.iter().filter(move |line| line.name == name)
+    }
+
+    /// The first line of that known name and those behind it; that one alone if it is the only one.
+    #[inline]
+    fn behind_first(&self, name: HeaderName) -> &[LineEntry] {
+        if self.seen & name.bit() == 0 {
+            return &[];
+        }
+        let table = self.table();
+        let first = table.first.get(name as usize).copied().unwrap_or(0);
+        let from = table.lines.get(usize::from(first)..).unwrap_or_default();
+        match self.repeated & name.bit() == 0 && first != LATE {
+            true => from.get(..1).unwrap_or(from),
+            false => from,
+        }
     }
 }
 
@@ -167,18 +227,18 @@ pub(super) fn why_unread(bytes: &[u8]) -> Malformed {
 /// A head while it is read; it becomes an [`Index`] when its empty line is found.
 struct Reading<'o, 't> {
     bytes: &'o [u8],
-    lines: &'t mut SmallVec<[LineEntry; INLINE]>,
+    table: &'t mut LineTable,
     fault: Option<Malformed>,
     seen: u64,
     repeated: u64,
 }
 
 impl<'o, 't> Reading<'o, 't> {
-    fn new(bytes: &'o [u8], lines: &'t mut SmallVec<[LineEntry; INLINE]>) -> Self {
-        lines.clear();
+    fn new(bytes: &'o [u8], table: &'t mut LineTable) -> Self {
+        table.lines.clear();
         Self {
             bytes,
-            lines,
+            table,
             fault: None,
             seen: 0,
             repeated: 0,
@@ -194,7 +254,7 @@ impl<'o, 't> Reading<'o, 't> {
         Index {
             head,
             start_line,
-            lines: Cow::Borrowed(self.lines),
+            table: Lines::Shared(self.table),
             fault: self.fault,
             seen: self.seen,
             repeated: self.repeated,
@@ -258,9 +318,15 @@ impl<'o, 't> Reading<'o, 't> {
     )]
     fn push(&mut self, name: HeaderName, from: usize, value: Range<usize>, to: usize) {
         // A bit that is set again marks a repeated field, compact and long form alike.
-        self.repeated |= self.seen & name.bit();
-        self.seen |= name.bit();
-        self.lines.push(LineEntry {
+        let bit = name.bit();
+        self.repeated |= self.seen & bit;
+        if self.seen & bit == 0
+            && let Some(first) = self.table.first.get_mut(name as usize)
+        {
+            *first = u8::try_from(self.table.lines.len()).unwrap_or(LATE);
+        }
+        self.seen |= bit;
+        self.table.lines.push(LineEntry {
             name,
             start: from as u32,
             value_start: value.start as u32,
@@ -276,7 +342,7 @@ impl<'o, 't> Reading<'o, 't> {
     )]
     fn fold(&mut self, text: &[u8], from: usize, to: usize) {
         // A fold behind the start line continues that; it has no place in the grammar, and parsers differ on it.
-        let Some(line) = self.lines.last_mut() else {
+        let Some(line) = self.table.lines.last_mut() else {
             self.note(from, Rule::FoldedStartLine);
             return;
         };
@@ -346,15 +412,15 @@ mod tests {
             let head = format!("A b SIP/2.0\r\n{}\r\n\r\n", lines.join("\r\n"));
             let bytes = head.as_bytes();
             let (mut quick, mut slow) = (LineTable::default(), LineTable::default());
-            let mut reading = Reading::new(bytes, &mut slow.0);
+            let mut reading = Reading::new(bytes, &mut slow);
             let mut from = "A b SIP/2.0\r\n".len();
             for line in &lines {
                 reading.add(from, from + line.len());
                 from += line.len() + 2;
             }
-            let expected = (reading.seen, reading.repeated, format!("{:?}", reading.lines));
+            let expected = (reading.seen, reading.repeated, format!("{:?}", reading.table.lines));
             if let Some(index) = Index::read(bytes, &mut quick) {
-                let found = (index.seen, index.repeated, format!("{:?}", index.lines));
+                let found = (index.seen, index.repeated, format!("{:?}", index.lines()));
                 prop_assert_eq!(found, expected, "{}", head);
             }
         }

@@ -1,5 +1,6 @@
 //! Comma-separated field values (RFC 3261 §7.3.1): commas inside quotes and `<>` separate nothing.
 use super::Rule;
+use super::block::{self, Block};
 use super::grammar;
 
 /// Why a list cannot be split further: a quote or bracket does not close, or there is nothing between two commas.
@@ -63,7 +64,8 @@ impl<'a> Iterator for Values<'a> {
 fn comma(text: &[u8], from: usize) -> Result<Option<usize>, Unbalanced> {
     let mut at = from;
     // A comma inside of a quoted display name or of `<>` belongs to the value (RFC 3261 §7.3.1).
-    while let Some(step) = memchr::memchr3(b',', b'"', b'<', text.get(at..).unwrap_or_default()) {
+    let stops = |block: Block| block.is(b',') | block.is(b'"') | block.is(b'<');
+    while let Some(step) = block::find(text.get(at..).unwrap_or_default(), stops) {
         at += step;
         let rest = text.get(at..).unwrap_or_default();
         at += match rest.first() {

@@ -158,7 +158,7 @@ impl<'a> Message<'a> {
 
     /// All header lines in order.
     pub fn lines(&self) -> impl Iterator<Item = HeaderLine<'a>> + '_ {
-        self.index.lines.iter().map(|line| HeaderLine {
+        self.index.lines().iter().map(|line| HeaderLine {
             name: line.name,
             raw_name: line.raw_name(self.bytes),
             value: self.value(line),

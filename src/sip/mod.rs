@@ -5,7 +5,8 @@
 //! * `framing` finds a message in the bytes of a connection; `index` (with `controls` and `header_lookup`) reads its head
 //!   once and notes where each header line stands.
 //! * `message` is the view that all other code reads; `fields` parses a field when somebody asks for it, by `address`,
-//!   `uri`, `host`, `via`, `cseq`, `list` and `params`, all of them made of `cursor` and `grammar`.
+//!   `uri`, `host`, `via`, `cseq`, `list` and `params`, all of them made of `cursor` and `grammar`, which look
+//!   at 16 bytes at a step (`block`).
 //! * `edit` plans what a proxy changes and writes it in one pass over the received bytes (`new_text`, `remainder`, `stamp`);
 //!   `splice` does so for topology hiding.
 //! * `reply` and `derived` make the messages of this node's own.
@@ -14,6 +15,7 @@
 //! one way that all parsers agree on, or refused. And no input can panic: slices are taken by `get` or `grammar::cut`.
 
 mod address;
+mod block;
 mod controls;
 mod cseq;
 mod cursor;

@@ -86,7 +86,10 @@ impl<'m, 'a> Splices<'m, 'a> {
     /// Takes out the header lines that `goes` picks, folds included. For fields that no rule knows, of which nothing can be
     /// kept safely.
     pub fn strip_lines(&mut self, goes: impl Fn(&HeaderLine<'a>) -> bool) {
-        let lines = self.message.lines().zip(self.message.index().lines.iter());
+        let lines = self
+            .message
+            .lines()
+            .zip(self.message.index().lines().iter());
         for (_, line) in lines.filter(|(header, _)| goes(header)) {
             self.list.push((line.start()..line.end(), Vec::new()));
         }
@@ -194,6 +197,9 @@ fn are_via_lines(lines: &[u8]) -> bool {
     Index::read(&head, &mut table).is_some_and(|index| {
         index.head == head.len()
             && index.fault.is_none()
-            && index.lines.iter().all(|line| line.name == HeaderName::Via)
+            && index
+                .lines()
+                .iter()
+                .all(|line| line.name == HeaderName::Via)
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Most texts of a message are shorter than what a search with wide registers takes to begin. A word's first byte in memory
 //! is its lowest.
+use super::block::short_word;
 
 /// A byte of that value in each place of a word.
 const ONES: u64 = u64::from_le_bytes([1; 8]);
@@ -61,10 +62,7 @@ pub(super) fn letters(text: &[u8]) -> usize {
 fn first_word(text: &[u8]) -> u64 {
     match text.first_chunk() {
         Some(first) => u64::from_le_bytes(*first),
-        None => {
-            let before = |word, &b: &u8| word << 8 | u64::from(b);
-            text.iter().rev().fold(0, before)
-        }
+        None => short_word(text),
     }
 }
 

@@ -38,7 +38,7 @@ impl<'m> Edits<'m, '_> {
         self.patch_number(HeaderName::MaxForwards, self.max_forwards, patches);
         self.patch_number(HeaderName::MaxBreadth, self.max_breadth, patches);
         if self.stripped & self.message.names().0 != 0 {
-            let lines = self.message.index().lines.iter();
+            let lines = self.message.index().lines().iter();
             let stripped = lines.filter(|line| self.stripped & line.name.bit() != 0);
             patches.extend(stripped.map(|line| (line.start()..line.end(), NOTHING)));
         }
@@ -55,7 +55,7 @@ impl<'m> Edits<'m, '_> {
         }
         // One pass for both, over names that are still in the message.
         let bytes = self.message.bytes();
-        for line in self.message.index().lines.iter() {
+        for line in self.message.index().lines().iter() {
             let written = line.raw_name(bytes);
             let text = self
                 .products

@@ -60,7 +60,7 @@ fn without(message: &Message<'_>, names: &[HeaderName]) -> Vec<u8> {
     let mut copied = 0;
     for line in message
         .index()
-        .lines
+        .lines()
         .iter()
         .filter(|line| names.contains(&line.name))
     {
@@ -78,7 +78,7 @@ proptest! {
         if let Some(index) = Index::read(text.as_bytes(), &mut table) {
             let mut before = index.start_line;
             prop_assert!(index.start_line + 4 <= index.head && index.head <= text.len());
-            for line in index.lines.iter() {
+            for line in index.lines().iter() {
                 prop_assert!(before <= line.start() && line.start() <= line.value_start());
                 prop_assert!(line.value_start() <= line.value_end() && line.value_end() <= line.end());
                 prop_assert!(line.end() <= index.head - 2);

@@ -1,6 +1,8 @@
 //! RFC 3261 §7 and §20: start lines, header lines and the fields that a proxy reads.
 use super::{INVITE, message, request, text};
-use crate::sip::{Address, HeaderName, Message, Method, StartLine, Via};
+use crate::sip::{
+    Address, FrameLimits, Framer, HeaderName, LineTable, Message, Method, Scan, StartLine, Via,
+};
 
 fn start_fault(line: &str) -> Option<&'static str> {
     let bytes = format!("{line}\r\nl: 0\r\n\r\n");
@@ -386,4 +388,66 @@ fn errors_point_into_the_message() {
     let bytes = b"FOO sip:a@[::1 SIP/2.0\r\n\r\n";
     let fault = message(bytes).request_uri().unwrap_err();
     assert_eq!((fault.rule.code(), fault.offset), ("bad_host", 10));
+}
+
+/// The first line of a name is found at once where there are few lines, and all the same where there are many.
+#[test]
+fn a_field_is_found_behind_any_number_of_lines() {
+    for lines in [0, 1, 30, 40, 253, 254, 255, 256, 257, 400] {
+        let before = "X-Filler: a\r\n".repeat(lines);
+        for contacts in [1, 2] {
+            let contact = "Contact: <sip:c@a.test>\r\n".repeat(contacts);
+            let head = format!(
+                "OPTIONS sip:a.test SIP/2.0\r\n{before}Subject: s\r\n{contact}Call-ID: c1\r\nX-Last: z\r\n\r\n"
+            );
+            let message = message(head.as_bytes());
+            assert_eq!(
+                message.first(HeaderName::CallId),
+                Some(&b"c1"[..]),
+                "behind {lines}"
+            );
+            assert_eq!(
+                message.count(HeaderName::Contact),
+                contacts,
+                "behind {lines}"
+            );
+            assert_eq!(message.count(HeaderName::Via), 0);
+            assert_eq!(message.count(HeaderName::Other), lines + 2);
+            assert_eq!(message.repeated().has(HeaderName::Contact), contacts == 2);
+            // One that outlives the table of its connection.
+            assert_eq!(message.lines().count(), lines + contacts + 3);
+        }
+    }
+}
+
+/// A table that has served a long message says nothing of it in the next one.
+#[test]
+fn a_table_forgets_the_message_before() {
+    let mut table = LineTable::default();
+    let limits = FrameLimits {
+        head: 65_536,
+        body: 16,
+    };
+    for text in [
+        "OPTIONS sip:a SIP/2.0\r\nX: 1\r\nVia: v\r\nRoute: r\r\nRoute: s\r\nl: 0\r\n\r\n",
+        "OPTIONS sip:b SIP/2.0\r\nl: 0\r\nVia: w\r\n\r\n",
+        "OPTIONS sip:c SIP/2.0\r\nl: 0\r\n\r\n",
+    ] {
+        let Ok(Scan::Message(message)) =
+            Framer::default().scan(text.as_bytes(), &limits, &mut table)
+        else {
+            panic!("{text}");
+        };
+        for name in [HeaderName::Via, HeaderName::Route] {
+            let found: Vec<_> = message.whole_values(name).collect();
+            let written = text
+                .lines()
+                .filter_map(|line| line.strip_prefix(&format!("{}: ", name.as_str())));
+            assert_eq!(
+                found,
+                written.map(str::as_bytes).collect::<Vec<_>>(),
+                "{text}"
+            );
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod edit;
+mod foreign_uris;
 mod framing;
 mod header;
 mod message;
