@@ -178,8 +178,13 @@ impl Shard {
                 }
             }
             Action::Tell { shard, message } => {
-                // Without room it is lost: who waits fails by its timer, and the next registration enters what is missing.
-                self.send_to(shard, ShardMessage::Binding(message));
+                let question = message.question();
+                // Without room it is lost: who waits for an answer learns that, and the next registration enters what is missing.
+                if !self.send_to(shard, ShardMessage::Binding(message))
+                    && let Some(branch) = question
+                {
+                    self.later(LinkEvent::Unasked { branch });
+                }
             }
             Action::TellOfCall { shard, message } => {
                 // Without room it is lost: the call is not kept, or ends by its time.

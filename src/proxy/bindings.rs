@@ -86,7 +86,11 @@ impl Core {
                 place,
                 bytes,
                 until,
-            } => self.pass_on(place, &bytes, until, out),
+                asker,
+            } => self.pass_on(place, (&bytes, asker), until, out),
+            BindingMessage::Undelivered { asker, reason } => {
+                self.undelivered(asker, reason, now, out);
+            }
             BindingMessage::HeldElsewhere(id) => self.held_elsewhere(id, now, out),
             BindingMessage::Taken { id, by, asker } => {
                 self.env.taken.note(id, PeerKey(by), now);
@@ -111,6 +115,13 @@ impl Core {
 
     /// The bindings whose time is over, as far as one step goes.
     pub(crate) fn forget_bindings(&mut self, now: Instant, out: &mut Actions) {
+        let mut undelivered: SmallVec<[Asker; 4]> = SmallVec::new();
+        let waiters = &mut self.env.directory.waiters;
+        waiters.forget(now, |asker| undelivered.push(asker));
+        for asker in undelivered {
+            self.env
+                .report_undelivered(asker, MessageReason::FlowGone, out);
+        }
         let mut ended: SmallVec<[(BindingId, LinkId); 4]> = SmallVec::new();
         self.env
             .directory
@@ -175,13 +186,21 @@ impl Core {
                     let located = BindingMessage::Located { asker, answer };
                     self.env.tell(asker.shard, located, out);
                 }
-                Waiter::Message(bytes) => self.pass_on(Place::Binding(id), &bytes, None, out),
+                Waiter::Message(bytes, asker) => {
+                    self.pass_on(Place::Binding(id), (&bytes, asker), None, out);
+                }
             }
         }
     }
 
     /// The answer for a request that waits.
-    fn located(&mut self, asker: Asker, answer: Answer, now: Instant, out: &mut Actions) {
+    pub(crate) fn located(
+        &mut self,
+        asker: Asker,
+        answer: Answer,
+        now: Instant,
+        out: &mut Actions,
+    ) {
         if let Some(context) = self.contexts.by_branch(asker.branch) {
             if let (Answer::Holds(link), Some(Leg::Binding(id))) = (answer, context.branch.target())
             {
@@ -197,15 +216,24 @@ impl Core {
     }
 
     /// A message for a client that this shard knows.
-    fn pass_on(&mut self, place: Place, bytes: &[u8], until: Option<Instant>, out: &mut Actions) {
+    fn pass_on(
+        &mut self,
+        place: Place,
+        (bytes, asker): (&[u8], Option<Asker>),
+        until: Option<Instant>,
+        out: &mut Actions,
+    ) {
         let start = out.bytes.len();
         out.bytes.extend_from_slice(bytes);
-        if self.env.pass_until(place, until, start, out).is_err() {
-            out.record(Event::MessageDropped {
+        let passed = self.env.pass_until(place, (until, asker), start, out);
+        match (passed, asker) {
+            (Ok(()), _) => {}
+            (Err(reason), Some(asker)) => self.env.report_undelivered(asker, reason, out),
+            (Err(_), None) => out.record(Event::MessageDropped {
                 reason: MessageReason::FlowGone.into(),
                 remote: None,
                 peer: None,
-            });
+            }),
         }
     }
 

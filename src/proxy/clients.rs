@@ -216,17 +216,18 @@ impl Environment {
         start: usize,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
-        self.pass_until(place, None, start, out)
+        self.pass_until(place, (None, None), start, out)
     }
 
-    /// As [`Self::pass`]; `until`: a client that is not known here is waited for.
+    /// As [`Self::pass`]; `until`: a client that is not known here is waited for; `asker`: a request that learns if it is not
+    /// delivered after all.
     ///
     /// # Errors
     /// As there.
     pub(crate) fn pass_until(
         &mut self,
         place: Place,
-        until: Option<Instant>,
+        (until, asker): (Option<Instant>, Option<Asker>),
         start: usize,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
@@ -241,11 +242,14 @@ impl Environment {
         };
         if let Found::At(link) = found {
             out.send(link, start, None);
+            if let Some(asker) = asker {
+                self.written.note(link, asker, self.now);
+            }
             return Ok(());
         }
         if let Some(id) = place.binding().filter(|_| shard == self.shard)
             && self.directory.knows(id)
-            && self.cross(&Envelope::ToClient(id), start, out)
+            && self.cross(&Envelope::ToClient(id, asker), start, out)
         {
             return Ok(());
         }
@@ -257,6 +261,7 @@ impl Environment {
                 place,
                 bytes,
                 until,
+                asker,
             };
             out.list.push(Action::Tell { shard, message });
             return Ok(());
@@ -266,7 +271,10 @@ impl Environment {
             Found::At(_) | Found::Gone => None,
         };
         let waits = match (until.max(known), place.binding()) {
-            (Some(until), Some(id)) => self.directory.wait(id, Waiter::Message(bytes), until),
+            (Some(until), Some(id)) => {
+                let waiter = Waiter::Message(bytes, asker);
+                self.directory.wait(id, waiter, until)
+            }
             (_, None) | (None, _) => false,
         };
         waits.then_some(()).ok_or(MessageReason::FlowGone)

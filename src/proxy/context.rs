@@ -256,10 +256,18 @@ impl ResponseContext {
     /// A new branch begins, or a wait for its connection: sets the time until the next target's
     /// turn.
     pub(crate) fn start_timer(&mut self, now: Instant, env: &mut Environment) {
+        let (timer, span) = self.turn(self.branch.target(), now);
+        self.deadlines.at = now + span;
+        self.deadlines.timer = timer;
+        self.arm(env);
+    }
+
+    /// How long it is this target's turn, by which timer.
+    pub(crate) fn turn(&self, target: Option<Leg>, now: Instant) -> (TransactionTimer, Duration) {
         let more = self.targets.len().saturating_sub(self.tried);
         // A sibling says at once whether it has the client, so that nothing is gained by more patience.
-        let is_sibling = self.branch.target().is_some_and(|to| self.is_sibling(to));
-        let (timer, span) = match self.server {
+        let is_sibling = target.is_some_and(|to| self.is_sibling(to));
+        match self.server {
             ServerTransaction::Invite(_) if more > 0 || is_sibling => {
                 (TransactionTimer::B, FAILOVER_SILENCE)
             }
@@ -274,10 +282,7 @@ impl ResponseContext {
                     left / u32::try_from(more + 1).unwrap_or(1),
                 )
             }
-        };
-        self.deadlines.at = now + span;
-        self.deadlines.timer = timer;
-        self.arm(env);
+        }
     }
 
     /// The current branch is over: its link forgets it.

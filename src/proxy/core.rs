@@ -115,6 +115,7 @@ impl Core {
                 draining: None,
                 tally: setup.tally,
                 is_retired: false,
+                written: super::process::WrittenRequests::default(),
                 names: setup.names,
                 advertises: tables.listing.advertises,
                 tables,

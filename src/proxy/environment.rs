@@ -19,7 +19,7 @@ use super::link_state::{LinkState, QueuedMessage, SendIf};
 use super::links::Links;
 use super::log_levels::LogLevels;
 use super::node_memory::Party;
-use super::process::Envelope;
+use super::process::{Envelope, WrittenRequests};
 use super::reached_bounds::{ReachedBounds, is_bound};
 use super::refused_credentials::RefusedCredentials;
 use super::refused_invites::RefusedInvites;
@@ -109,6 +109,8 @@ pub(crate) struct Environment {
     pub(crate) tally: Arc<RequestTally>,
     /// Another process of this node accepts.
     pub(crate) is_retired: bool,
+    /// What was sent for the transactions of another process, or shard, a moment ago.
+    pub(crate) written: WrittenRequests,
 }
 
 /// Why nothing new is taken.
@@ -325,7 +327,7 @@ impl Environment {
         }
         // Nothing new is connected to by a process that hands over: its successor has what it needs.
         if let Leg::Peer(key) = target
-            && self.cross(&Envelope::ToPeer(key.0), start, out)
+            && self.cross(&Envelope::ToPeer(key.0, None), start, out)
         {
             return Ok(());
         }

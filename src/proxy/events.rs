@@ -4,7 +4,7 @@
 //! The shell reports each event once, to every shard that it may concern, and carries out the
 //! actions before the next one. An event may therefore name a link or a peer that this shard does
 //! not know (any more): it is passed over in silence.
-use super::binding::BindingMessage;
+use super::binding::{Answer, Asker, BindingMessage};
 use super::context::{CurrentBranch, NextStep};
 use super::core::Core;
 use super::interface::{Actions, LinkEvent, RemoteIdentity};
@@ -124,6 +124,11 @@ impl Core {
                         self.flush(key, now, out);
                     }
                 }
+            }
+            LinkEvent::Unasked { branch } => {
+                let shard = self.env.shard;
+                // Nobody would answer, and it would wait for half a minute.
+                self.located(Asker { shard, branch }, Answer::Gone, now, out);
             }
             LinkEvent::Undeliverable { link, branch } => {
                 if let Some(branch) = branch
@@ -264,7 +269,7 @@ impl Core {
             peer.down_until = None;
             if peer.listed.current.is_none() {
                 self.fail_waiting(key, MessageReason::PeerWithdrawn, now, out);
-            } else if !peer.waiting.is_empty() || !peer.queued.is_empty() {
+            } else if peer.waits() > 0 {
                 peer.want_connection(out);
             }
         }
@@ -289,6 +294,7 @@ impl Core {
                 }
             }
         }
+        self.env.flush_crossed(key, out);
         // What goes by a name of an entry is that peer's all the same: its rights, fields and answers.
         let entry = self.env.links.peer(key).map_or(key, |peer| peer.entry());
         while let LinkChoice::Link(link) = self.env.links.for_requests(key, 0, false) {
@@ -304,7 +310,7 @@ impl Core {
         // What still waits (its links are full, or serve no requests) needs a connection of its
         // own.
         if let Some(peer) = self.env.links.active_mut(key)
-            && !peer.waiting.is_empty()
+            && peer.has_requests()
         {
             peer.want_connection(out);
         }
@@ -385,6 +391,7 @@ impl Core {
                 self.carry_out(branch.slot, NextStep::TryNext, now, out);
             }
         }
+        self.env.fail_crossed(key, reason, out);
         for QueuedMessage { bytes, only } in queued {
             if let Some(entry) = under {
                 let start = out.bytes.len();
@@ -419,7 +426,10 @@ impl Core {
         let peer = peer.and_then(|key| self.env.links.peer(key));
         let sibling = peer.filter(|peer| peer.kind == PeerKind::Sibling);
         let of_sibling = sibling.map(|peer| Arc::clone(&peer.health));
-        let Some(gone) = self.env.links.gone(link) else {
+        let gone = self.env.links.gone(link);
+        // It may be another shard's to which a request of the other process was sent.
+        self.lose_written(link, out);
+        let Some(gone) = gone else {
             return;
         };
         let mut lost = None;
@@ -441,6 +451,10 @@ impl Core {
                 let next = context.on_link_gone(link, now, &mut self.env, out);
                 self.carry_out(slot, next, now, out);
             }
+        }
+        if gone.leg == Leg::Peer(PeerKey::OTHER_PROCESS) && self.env.links.other_process().is_none()
+        {
+            self.lose_other_process(now, out);
         }
         // The last shard that loses it knows that, and what has rung there is in any of them.
         if let Some(key) = lost {

@@ -167,6 +167,11 @@ pub enum LinkEvent {
         /// The link.
         link: LinkId,
     },
+    /// The question of this request where its client is found no room at the shard that knows.
+    Unasked {
+        /// The client transaction that waits for the answer.
+        branch: BranchKey,
+    },
     /// A message for a link of another shard found it gone.
     Undeliverable {
         /// The link that is gone.

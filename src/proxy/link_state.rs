@@ -7,6 +7,7 @@ use super::leg::{Certainty, Leg};
 use super::link_id::LinkId;
 use super::listing::ListedPeer;
 use super::pace::RequestPace;
+use super::process::AwaitingCrossed;
 use crate::topology::Limits;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -230,6 +231,8 @@ pub(crate) struct PeerState {
     pub(crate) waiting: VecDeque<AwaitingBranch>,
     /// CANCELs, ACKs and responses that wait for a connection.
     pub(crate) queued: Vec<QueuedMessage>,
+    /// Requests of the other process that wait for a connection.
+    pub(crate) crossed: VecDeque<AwaitingCrossed>,
     /// What all of them will be on the connection, in bytes.
     bytes: usize,
     /// The messages among them, of which nothing else keeps account: they count for this peer.
@@ -267,6 +270,7 @@ impl PeerState {
             down_until: None,
             waiting: VecDeque::new(),
             queued: Vec::new(),
+            crossed: VecDeque::new(),
             bytes: 0,
             hold: Hold::default(),
         }
@@ -305,6 +309,24 @@ impl PeerState {
         has_room
     }
 
+    /// The same of a request of the other process.
+    pub(crate) fn wait_crossed(&mut self, request: AwaitingCrossed, limits: &Limits) -> bool {
+        let bytes = request.bytes.len();
+        let has_room = self.crossed.len() < limits.connect_queue && self.has_room(bytes, limits);
+        if has_room {
+            self.bytes += bytes;
+            self.crossed.push_back(request);
+        }
+        has_room
+    }
+
+    /// Takes out the one that has waited longest.
+    pub(crate) fn next_crossed(&mut self) -> Option<AwaitingCrossed> {
+        let next = self.crossed.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(next.bytes.len());
+        Some(next)
+    }
+
     /// An empty queue takes a message of any length.
     fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
         self.bytes == 0 || self.bytes.saturating_add(bytes) <= limits.send_queue
@@ -341,7 +363,12 @@ impl PeerState {
 
     /// Messages that wait for a connection.
     pub(crate) fn waits(&self) -> usize {
-        self.waiting.len() + self.queued.len()
+        self.waiting.len() + self.crossed.len() + self.queued.len()
+    }
+
+    /// Whether a request waits for a connection that takes it.
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.waiting.is_empty() || !self.crossed.is_empty()
     }
 
     /// Asks the shell for a connection, unless it is already making one. A peer that the topology
@@ -368,10 +395,7 @@ impl PeerState {
 
     /// Whether nothing runs with it and nothing is remembered that a later request would need.
     pub(crate) fn is_idle(&self) -> bool {
-        self.links.is_empty()
-            && self.waiting.is_empty()
-            && self.queued.is_empty()
-            && !self.connecting
+        self.links.is_empty() && self.waits() == 0 && !self.connecting
     }
 }
 

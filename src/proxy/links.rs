@@ -377,7 +377,7 @@ impl Links {
     /// Whether nothing runs with a name that is in use.
     fn is_quiet(&self, name: PeerKey) -> bool {
         self.peers.get(&name).is_some_and(|peer| {
-            let is_idle = peer.waiting.is_empty() && peer.queued.is_empty() && !peer.connecting;
+            let is_idle = peer.waits() == 0 && !peer.connecting;
             is_idle && peer.links.iter().all(|link| self.is_idle(*link))
         })
     }

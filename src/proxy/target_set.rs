@@ -8,7 +8,7 @@
 //!
 //! Serial forking bounds the work of one request: never more than one branch, one copy and one
 //! timer at a time.
-use super::binding::Place;
+use super::binding::{Asker, Place};
 use super::branch::BranchKey;
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
@@ -18,7 +18,7 @@ use super::link_id::LinkId;
 use super::links::LinkChoice;
 use super::outgoing::MessageWriter;
 use super::partner_way::NextWay;
-use super::process::Envelope;
+use super::process::{CrossedRequest, Envelope};
 use super::transaction::{ClientTransaction, InviteClient, NonInviteClient, ServerTransaction};
 use crate::reason::MessageReason;
 use crate::sip::{Message, Via};
@@ -350,12 +350,7 @@ impl ResponseContext {
         match (link.is_none(), target) {
             (false, _) => out.send(link, start, Some(self.branch_key())),
             // What leaves by the other process of this node has no connection here.
-            (true, Leg::Binding(id)) => env.pass(Place::Binding(id), start, out)?,
-            (true, Leg::Peer(key)) if env.cross(&Envelope::ToPeer(key.0), start, out) => {}
-            (true, Leg::Peer(_) | Leg::Client(_)) => {
-                out.bytes.truncate(start);
-                return Err(MessageReason::PeerUnreachable);
-            }
+            (true, _) => self.cross_to(target, start, now, env, out)?,
         }
         self.sent_as = env.sent_as(target);
         // It may have been read there: a second copy would be merged with it, and refused.
@@ -376,6 +371,44 @@ impl ResponseContext {
             env.links.add_branch(link, self.slot);
         }
         Ok(())
+    }
+}
+
+impl ResponseContext {
+    /// Has the other process of this node send what stands in `out` from `start` on. Whatever becomes of it, this learns of it.
+    ///
+    /// # Errors
+    /// It cannot.
+    fn cross_to(
+        &self,
+        target: Leg,
+        start: usize,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> Result<(), MessageReason> {
+        let asker = Asker {
+            shard: env.shard,
+            branch: self.branch_key(),
+        };
+        // A client is looked for by its directory, which may be another shard's.
+        if let Leg::Binding(id) = target {
+            return env.pass_until(Place::Binding(id), (None, Some(asker)), start, out);
+        }
+        let (_, patience) = self.turn(Some(target), now);
+        let request = CrossedRequest {
+            asker,
+            patience,
+            in_dialog: self.plan.in_dialog,
+            is_last: self.tried >= self.targets.len(),
+        };
+        if let Leg::Peer(key) = target
+            && env.cross(&Envelope::ToPeer(key.0, Some(request)), start, out)
+        {
+            return Ok(());
+        }
+        out.bytes.truncate(start);
+        Err(MessageReason::PeerUnreachable)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls that are being set up, or are changed or ended, while their phone goes from one process to the other: at each step, from
 //! both sides.
 use crate::harness::tls::{VERSIONS, client_config, shake};
-use crate::harness::{SOON, World};
+use crate::harness::{SOON, World, message_passes};
 use crate::upgrade::{call, home_asks, number_of, phone_asks, stop, upgrade, world};
 use sipward_lab::site::{EDGE, HOME};
 use sipward_lab::{Client, Dialog, EventLog, Sent, SipMessage};
@@ -294,6 +294,31 @@ async fn what_runs_when_the_old_process_leaves_its_servers_is_answered_over_thei
     home_asks(&world.fe01, &newer, &mut of_home, &alice, "BYE").await;
     world.logged("former_gone", |_| true).await;
     all_well(world, pid).await;
+}
+
+/// The old process connects to nobody any more: the new one finds that a server is dead, and says so.
+#[tokio::test]
+async fn a_phone_at_the_old_process_passes_over_servers_that_only_the_new_one_finds_dead() {
+    let world = world("1h").await;
+    let (alice, _) = world.registered("alice").await;
+    let pid = upgrade(&world.edge).await;
+    world.fe01.kill();
+    for _ in 0..3 {
+        message_passes(&alice, &world.fe02).await;
+    }
+    let call = alice.invite("sip:bob@contoso.test").send().await.unwrap();
+    let invite = world.fe02.expect("INVITE").await.unwrap();
+    world.fe02.reply(&invite, 486).await.unwrap();
+    alice.answer(&call, 486).await.unwrap();
+    // A request that stays without an answer is not answered with 408: this one has an answer, since its server says none.
+    world.fe02.kill();
+    let sent = alice.message("sip:bob@contoso.test", "hi").send().await;
+    alice.answer(&sent.unwrap(), 503).await.unwrap();
+    let log = stop(world.edge, pid).await;
+    let refused = log.named("request_refused");
+    assert_eq!(refused.len(), 1, "{}", log.to_text());
+    assert_eq!(refused[0]["reason"], "peer_unreachable");
+    assert_eq!(log.named("message_dropped").len(), 0, "{}", log.to_text());
 }
 
 /// Without a registration a call does not follow its phone: that is kept until its call or the time is over.

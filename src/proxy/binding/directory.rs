@@ -334,7 +334,6 @@ impl Directory {
     /// Forgets what has ended, as far as one step goes; `ended` is called with each and the connection that still holds
     /// it.
     pub(crate) fn forget(&mut self, now: Instant, mut ended: impl FnMut(BindingId, LinkId)) {
-        self.waiters.forget(now);
         let seconds = self.seconds(now);
         for _ in 0..STEP {
             let Some((id, at)) = self.ends.due(seconds) else {

@@ -7,6 +7,7 @@ use super::id::{BindingId, Owner};
 use super::registration::ContactMarks;
 use crate::proxy::branch::BranchKey;
 use crate::proxy::link_id::LinkId;
+use crate::reason::MessageReason;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -115,6 +116,17 @@ pub enum Answer {
     Gone,
 }
 
+impl BindingMessage {
+    /// The request that waits for the answer, if it is a question.
+    pub fn question(&self) -> Option<BranchKey> {
+        // Of all others nobody hears what has become of them.
+        let Self::Where { asker, .. } = self else {
+            return None;
+        };
+        Some(asker.branch)
+    }
+}
+
 /// One shard tells another.
 #[derive(Clone, Debug)]
 pub enum BindingMessage {
@@ -169,7 +181,7 @@ pub enum BindingMessage {
         /// Where it is.
         answer: Answer,
     },
-    /// To the directory: send this there; nobody waits for an answer.
+    /// To the directory: send this there.
     Pass {
         /// Where to.
         place: Place,
@@ -177,6 +189,16 @@ pub enum BindingMessage {
         bytes: Box<[u8]>,
         /// Until when a client that is not known here is waited for: another process has let it go a moment ago.
         until: Option<Instant>,
+        /// A request that waits to learn that it was not delivered: one of this process if that
+        /// hands over, else of the other.
+        asker: Option<Asker>,
+    },
+    /// To the shard of a request that another process or shard was to send: it was not delivered.
+    Undelivered {
+        /// The request.
+        asker: Asker,
+        /// Why.
+        reason: MessageReason,
     },
     /// To the directory: it is at the other process of this node.
     HeldElsewhere(BindingId),

@@ -40,7 +40,7 @@ impl Load {
     fn of(waiter: &Waiter) -> Self {
         let bytes = match waiter {
             Waiter::Request(_) => 0,
-            Waiter::Message(bytes) => bytes.len(),
+            Waiter::Message(bytes, _) => bytes.len(),
         };
         Self { count: 1, bytes }
     }
@@ -64,8 +64,9 @@ impl Load {
 pub(crate) enum Waiter {
     /// A request; its own timer ends the wait.
     Request(Asker),
-    /// An ACK or a response, of which nobody would notice that it was not sent.
-    Message(Box<[u8]>),
+    /// An ACK or a response, of which nobody would notice that it was not sent; or a request of the other process, whose
+    /// transaction there is named.
+    Message(Box<[u8]>, Option<Asker>),
 }
 
 /// What waits for one client.
@@ -84,7 +85,7 @@ impl Waiting {
     fn request(&mut self, asker: Asker) -> Option<&mut Asker> {
         self.list.iter_mut().find_map(|waiter| match waiter {
             Waiter::Request(other) => Some(other).filter(|other| same(**other, asker)),
-            Waiter::Message(_) => None,
+            Waiter::Message(..) => None,
         })
     }
 }
@@ -177,9 +178,9 @@ impl Waiters {
         }
     }
 
-    /// Forgets what has waited for long enough. There are so few that all are looked at, and mostly
-    /// none: this is asked whenever a timer fires.
-    pub(crate) fn forget(&mut self, now: Instant) {
+    /// Forgets what has waited for long enough; `undelivered` is called with each that is to learn of it. There are so few that
+    /// all are looked at, and mostly none: this is asked whenever a timer fires.
+    pub(crate) fn forget(&mut self, now: Instant, mut undelivered: impl FnMut(Asker)) {
         if self.earliest.is_none_or(|at| at > now) {
             return;
         }
@@ -189,6 +190,11 @@ impl Waiters {
             if !stays {
                 *all = all.less(waiting.load);
                 release(by_owner, waiting.owner, waiting.load);
+                for waiter in &waiting.list {
+                    if let Waiter::Message(_, Some(asker)) = waiter {
+                        undelivered(*asker);
+                    }
+                }
             }
             stays
         });
@@ -257,7 +263,7 @@ mod tests {
     }
 
     fn message(bytes: usize) -> Waiter {
-        Waiter::Message(vec![0; bytes].into())
+        Waiter::Message(vec![0; bytes].into(), None)
     }
 
     #[expect(clippy::disallowed_methods, reason = "any starting point will do")]
@@ -280,10 +286,10 @@ mod tests {
         assert_eq!(next as usize - 2, IN_ALL.count - OF_CLIENT.count);
         assert_eq!(waiters.take(id(2)).len(), 1);
         assert_eq!(waiters.next(), Some(soon));
-        waiters.forget(soon);
+        waiters.forget(soon, |_| ());
         assert_eq!(waiters.all.count, IN_ALL.count - OF_CLIENT.count - 1);
         assert!(waiters.take(id(1)).is_empty());
-        waiters.forget(late);
+        waiters.forget(late, |_| ());
         assert_eq!((waiters.all, waiters.next()), (Load::default(), None));
         assert!(waiters.by_owner.is_empty());
     }
@@ -308,7 +314,7 @@ mod tests {
         assert_eq!(waiters.all.count, 2);
         let left = waiters.take(id(1));
         assert!(
-            matches!(&left[..], [Waiter::Request(last), Waiter::Message(_)] if last.branch.nonce == 99)
+            matches!(&left[..], [Waiter::Request(last), Waiter::Message(..)] if last.branch.nonce == 99)
         );
         assert!(waiters.add(id(1), None, request(), soon));
         assert!(waiters.add(id(1), None, Waiter::Request(asker(1)), soon));
@@ -360,7 +366,7 @@ mod tests {
             "it has no bytes"
         );
         assert!(!waiters.add(id(501), None, message(1 << 21), now));
-        waiters.forget(now);
+        waiters.forget(now, |_| ());
         assert_eq!(waiters.all, Load::default());
     }
 }

@@ -37,7 +37,7 @@ impl Environment {
     }
 
     /// Has the process that accepts send what stands in `out` from `start` on; `false`: there is none, and nothing has changed.
-    pub(crate) fn cross(&self, to: &Envelope, start: usize, out: &mut Actions) -> bool {
+    pub(crate) fn cross(&mut self, to: &Envelope, start: usize, out: &mut Actions) -> bool {
         let Some(link) = self.successor() else {
             return false;
         };
@@ -45,6 +45,10 @@ impl Environment {
         let message = out.bytes.split_off(start);
         to.write(&message, &mut out.bytes);
         out.send(link, start, None);
+        // Its own requests a shard finds itself when the connection goes.
+        if let Some(asker) = to.asker().filter(|asker| asker.shard != self.shard) {
+            self.written.note(link, asker, self.now);
+        }
         true
     }
 
@@ -148,16 +152,26 @@ impl Core {
     ) {
         self.env.now = now;
         match *envelope {
-            Envelope::ToClient(id) => {
+            Envelope::ToClient(id, asker) => {
                 // Its directory may be another shard's, and the client not here yet.
                 let message = BindingMessage::Pass {
                     place: Place::Binding(id),
                     bytes: bytes.into(),
                     until: Some(now + WAIT),
+                    asker,
                 };
                 self.env.tell(id.shard(self.env.shards), message, out);
             }
-            Envelope::ToPeer(key) => {
+            Envelope::ToPeer(key, Some(request)) => {
+                self.env.deliver_crossed(PeerKey(key), request, bytes, out);
+            }
+            Envelope::Undelivered(asker, reason) => {
+                if asker.shard < self.env.shards {
+                    let message = BindingMessage::Undelivered { asker, reason };
+                    self.env.tell(asker.shard, message, out);
+                }
+            }
+            Envelope::ToPeer(key, None) => {
                 let start = out.bytes.len();
                 out.bytes.extend_from_slice(bytes);
                 let to = Leg::Peer(PeerKey(key));

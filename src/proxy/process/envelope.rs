@@ -3,12 +3,17 @@
 //!
 //! The connection between the two is a pair of sockets that only they have. What passes there besides is relayed, and so has a
 //! Via; an envelope has none. Nothing of the message inside is read or changed on the way.
+use super::crossed::CrossedRequest;
 use super::vouched::VouchedSender;
-use crate::proxy::binding::BindingId;
+use crate::proxy::binding::{Asker, BindingId};
+use crate::proxy::branch::BranchKey;
+use crate::reason::MessageReason;
 use crate::sip::{HeaderName, Message, Method, StartLine};
 use smallvec::SmallVec;
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::Split;
+use std::time::Duration;
 
 /// The method of the request, which no RFC has.
 const METHOD: &[u8] = b"SIPWARD";
@@ -20,10 +25,15 @@ const MOST_BINDINGS: usize = 64;
 pub enum Envelope {
     /// Send this to the client, who was let go and comes there, or is there already.
     ///
-    /// It is written for the client as it is to be sent: the transaction is the sender's.
-    ToClient(BindingId),
-    /// Send this to the peer with this number, over whatever connection there is.
-    ToPeer(u64),
+    /// It is written for the client as it is to be sent: the transaction is the sender's. If that
+    /// is named, it waits to learn that this was not delivered. An ACK, a CANCEL or a response
+    /// has none that could.
+    ToClient(BindingId, Option<Asker>),
+    /// Send this to the peer with this number, over whatever connection there is; a request as one of the sender's own.
+    ToPeer(u64, Option<CrossedRequest>),
+    /// The request of this transaction of the receiver's was not delivered, for this reason, or will
+    /// not be answered, since its connection has gone.
+    Undelivered(Asker, MessageReason),
     /// The client is here now: what runs for it there follows.
     Holds(BindingId),
     /// Nothing more is to be sent on this connection: the other process ends when what is under way has come.
@@ -55,8 +65,18 @@ impl Envelope {
         }
         let mut words = std::str::from_utf8(uri).ok()?.split('/');
         let envelope = match words.next()? {
-            "client" => Self::ToClient(binding(words.next()?)?),
-            "peer" => Self::ToPeer(number(words.next()?)?),
+            "client" => {
+                let id = binding(words.next()?)?;
+                Self::ToClient(id, rest(&mut words, asker)?)
+            }
+            "peer" => {
+                let key = number(words.next()?)?;
+                Self::ToPeer(key, rest(&mut words, crossed)?)
+            }
+            "undelivered" => {
+                let asker = asker(&mut words)?;
+                Self::Undelivered(asker, MessageReason::from_code(words.next()?)?)
+            }
             "holds" => Self::Holds(binding(words.next()?)?),
             "ends" => Self::Ends,
             // An address of IPv6 has colons, and none of them a slash.
@@ -81,6 +101,15 @@ impl Envelope {
         words.next().is_none().then_some(envelope)
     }
 
+    /// Who waits to learn that the message inside was not delivered, if anybody does.
+    pub(crate) fn asker(&self) -> Option<Asker> {
+        match self {
+            Self::ToClient(_, asker) => *asker,
+            Self::ToPeer(_, crossed) => crossed.map(|crossed| crossed.asker),
+            Self::Undelivered(..) | Self::Holds(_) | Self::Ends | Self::From { .. } => None,
+        }
+    }
+
     /// Writes it around a message.
     pub fn write(&self, message: &[u8], out: &mut Vec<u8>) {
         let head = format!(
@@ -96,8 +125,25 @@ impl Envelope {
 impl fmt::Display for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ToClient(id) => write!(f, "client/{:x}", id.as_u64()),
-            Self::ToPeer(key) => write!(f, "peer/{key:x}"),
+            Self::ToClient(id, asker) => {
+                write!(f, "client/{:x}", id.as_u64())?;
+                asker.map_or(Ok(()), |asker| write_asker(f, asker))
+            }
+            Self::ToPeer(key, None) => write!(f, "peer/{key:x}"),
+            Self::ToPeer(key, Some(crossed)) => {
+                write!(f, "peer/{key:x}")?;
+                write_asker(f, crossed.asker)?;
+                // A time that is left and no moment: the clocks of two processes have nothing in common
+                // that could be written down.
+                let patience = crossed.patience.as_millis();
+                let flags = u8::from(crossed.in_dialog) | u8::from(crossed.is_last) << 1;
+                write!(f, "/{patience:x}/{flags:x}")
+            }
+            Self::Undelivered(asker, reason) => {
+                f.write_str("undelivered")?;
+                write_asker(f, *asker)?;
+                write!(f, "/{}", reason.code())
+            }
             Self::Holds(id) => write!(f, "holds/{:x}", id.as_u64()),
             Self::Ends => f.write_str("ends"),
             Self::From {
@@ -118,6 +164,44 @@ impl fmt::Display for Envelope {
             }
         }
     }
+}
+
+/// What may follow, if anything does.
+fn rest<'a, T>(
+    words: &mut Split<'a, char>,
+    read: impl FnOnce(&mut Split<'a, char>) -> Option<T>,
+) -> Option<Option<T>> {
+    match words.clone().next() {
+        None => Some(None),
+        Some(_) => read(words).map(Some),
+    }
+}
+
+fn asker(words: &mut Split<'_, char>) -> Option<Asker> {
+    let shard = u8::try_from(number(words.next()?)?).ok()?;
+    let slot = u32::try_from(number(words.next()?)?).ok()?;
+    let nonce = number(words.next()?)?;
+    Some(Asker {
+        shard,
+        branch: BranchKey { slot, nonce },
+    })
+}
+
+fn write_asker(f: &mut fmt::Formatter<'_>, asker: Asker) -> fmt::Result {
+    let Asker { shard, branch } = asker;
+    write!(f, "/{shard:x}/{:x}/{:x}", branch.slot, branch.nonce)
+}
+
+fn crossed(words: &mut Split<'_, char>) -> Option<CrossedRequest> {
+    let asker = asker(words)?;
+    let patience = u32::try_from(number(words.next()?)?).ok()?;
+    let flags = number(words.next()?)?;
+    Some(CrossedRequest {
+        asker,
+        patience: Duration::from_millis(patience.into()),
+        in_dialog: flags & 1 == 1,
+        is_last: flags & 2 == 2,
+    })
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -141,9 +225,24 @@ mod tests {
             local: "192.0.2.1:5061".parse().unwrap(),
             number: 77,
         };
+        let branch = BranchKey {
+            slot: u32::MAX,
+            nonce: u64::MAX,
+        };
+        let asker = Asker { shard: 31, branch };
+        let crossed = |in_dialog, is_last| CrossedRequest {
+            asker,
+            patience: Duration::from_millis(8_000),
+            in_dialog,
+            is_last,
+        };
         vec![
-            Envelope::ToClient(id(u64::MAX)),
-            Envelope::ToPeer(1),
+            Envelope::ToClient(id(u64::MAX), None),
+            Envelope::ToClient(id(5), Some(asker)),
+            Envelope::ToPeer(1, None),
+            Envelope::ToPeer(1, Some(crossed(true, false))),
+            Envelope::ToPeer(u64::MAX, Some(crossed(false, true))),
+            Envelope::Undelivered(asker, MessageReason::PeerUnreachable),
             Envelope::Holds(id(0xabc)),
             Envelope::Ends,
             from(VouchedSender::Peer(0xfeed)),
@@ -174,7 +273,20 @@ mod tests {
                 None
             );
         }
-        for uri in ["client/", "client/x", "peer/1/2", "from-peer/1", "sip:a@b"] {
+        let wrong = [
+            "client/",
+            "client/x",
+            "client/1/2",
+            "client/1/100/2/3",
+            "peer/1/2",
+            "peer/1/2/3/4",
+            "peer/1/2/3/4/5/0/6",
+            "undelivered/1/2/3",
+            "undelivered/1/2/3/no_such_reason",
+            "from-peer/1",
+            "sip:a@b",
+        ];
+        for uri in wrong {
             let text = format!("SIPWARD {uri} SIP/2.0\r\nContent-Length: 0\r\n\r\n");
             let message = Message::parse(text.as_bytes()).unwrap();
             assert_eq!(Envelope::read(&message), None, "{uri}");

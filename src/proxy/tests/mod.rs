@@ -48,6 +48,7 @@ mod siblings;
 mod site;
 mod tenants;
 mod tolerance;
+mod undelivered;
 mod validation;
 mod wandering;
 mod world;

@@ -59,6 +59,24 @@ fn a_client_of_another_shard_that_is_gone_is_430_when_it_was_waited_for() {
     w.expect(fe01, "SIP/2.0 430");
 }
 
+/// The shard that knows where the client is stands still: nobody waits for half a minute.
+#[test]
+fn a_question_that_finds_no_room_is_answered_at_once() {
+    let mut w = World::with(topology(), 2);
+    let homes = [0, 1].map(|shard| w.peer_in(shard, FE01));
+    let client = w.client_in(1);
+    let path = w.register(client, homes[1], "");
+    let id = w.cores[1].env.links.bindings_of(client).next().unwrap();
+    let knows = id.shard(2);
+    w.full = Some(knows);
+    let home = homes[usize::from(1 - knows)];
+    let message = Request::of("MESSAGE").uri("sip:alice@10.0.0.1");
+    w.ask(home, message.more(&path));
+    w.refused(home, "SIP/2.0 430", "flow_gone");
+    w.silent(client);
+    w.all_freed();
+}
+
 #[test]
 fn an_ack_without_a_token_is_looked_for_in_every_shard_and_then_dropped() {
     let mut w = World::with(topology(), 2);

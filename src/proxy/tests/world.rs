@@ -45,6 +45,8 @@ pub(super) struct World {
     tells: VecDeque<(u8, BindingMessage)>,
     /// The same of calls.
     told: VecDeque<(u8, CallMessage)>,
+    /// A shard that stands still: nothing finds room there.
+    pub(super) full: Option<u8>,
     /// The shards that were told something, in order.
     pub(super) asked_of: Vec<u8>,
     /// Until when cores want client connections to be kept.
@@ -128,6 +130,7 @@ impl World {
             events: Vec::new(),
             tells: VecDeque::new(),
             told: VecDeque::new(),
+            full: None,
             asked_of: Vec::new(),
             kept: HashMap::new(),
             serial: 0,
@@ -486,6 +489,11 @@ impl World {
                 }
                 Action::Close { link, reason } => self.closed.push((link, reason.code())),
                 Action::Pause { link, reason, .. } => self.paused.push((link, reason.code())),
+                Action::Tell { shard: to, message } if self.full == Some(to) => {
+                    if let Some(branch) = message.question() {
+                        self.link_event(shard, LinkEvent::Unasked { branch });
+                    }
+                }
                 Action::Tell { shard, message } => {
                     self.asked_of.push(shard);
                     self.tells.push_back((shard, message));
