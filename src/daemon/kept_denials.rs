@@ -1,9 +1,11 @@
 //! What operators have denied, kept in the state directory as it is at the moment; what a full disk did not take is written
-//! as soon as there is room.
+//! as soon as there is room, by the process that takes over as well.
 use super::node::Daemon;
 use super::{crl_state, denial_state};
+use crate::edge::Denial;
 use crate::observe::Event;
 use crate::reason::DaemonReason;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Daemon {
@@ -28,6 +30,26 @@ impl Daemon {
         }
     }
 
+    /// Takes over whom operators have the process before this one refuse, and writes what that could not write.
+    ///
+    /// It could be that its disk was full: what this process has read at its start is then not what is in force. Nobody is waited
+    /// for, since a disk may hang.
+    pub(super) fn inherit_denials(self: &Arc<Self>, denials: Vec<Denial>) {
+        let before = self.made_denials();
+        self.edge.restore_denials(denials);
+        if self.made_denials() != before {
+            let daemon = Arc::clone(self);
+            tokio::spawn(async move { daemon.keep_denials().await });
+        }
+    }
+
+    /// Those of operators; those of the topology file stand there.
+    fn made_denials(&self) -> Vec<Denial> {
+        let mut made = self.edge.denials();
+        made.retain(|denial| denial.until.is_some());
+        made
+    }
+
     /// Returns what has hindered it.
     async fn write_denials(&self) -> Option<String> {
         // Another process of this node keeps the state directory.
@@ -35,9 +57,7 @@ impl Daemon {
             return None;
         }
         let directory = crl_state::directory(self.generation().topology())?;
-        // Those of the topology file stand there.
-        let mut made = self.edge.denials();
-        made.retain(|denial| denial.until.is_some());
+        let made = self.made_denials();
         let path = denial_state::path_in(&directory);
         // A disk that hangs must not hold up the thread that feeds the watchdog.
         let write = move || denial_state::write(&directory, &made);

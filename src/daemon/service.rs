@@ -199,7 +199,7 @@ async fn take_over(
     let daemon = Arc::new(daemon);
     // Before anybody is let in. An earlier version does not say whom it refuses: then the state directory may.
     match denials {
-        Some(denials) => daemon.edge.restore_denials(denials),
+        Some(denials) => daemon.inherit_denials(denials),
         None => daemon.take_over_denials(),
     }
     daemon.take_over_log_levels(levels).await;
@@ -509,6 +509,8 @@ async fn take_up(daemon: &Daemon, place: Option<&ControlPlace>, successor: Succe
     let pid = successor.pid;
     let detail = successor.end().await;
     daemon.log.record(Event::UpgradeUndone { pid, detail });
+    // What was denied meanwhile the other one was to write.
+    daemon.keep_denials().await;
 }
 
 /// Starts the control socket's server, until `end`.

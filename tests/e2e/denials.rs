@@ -1,6 +1,7 @@
 //! Who is denied at an operator's word or by the file: addresses, networks, peers and users, for a time and over a restart.
 use crate::harness::observed::Observed;
 use crate::harness::{Lab, SOON, World, message_passes};
+use crate::upgrade::{stop, upgrade};
 use serde_json::{Value, json};
 use sipward::daemon::control::{Reply, Request};
 use sipward_lab::site::{HOME, PARTNER_EDGE};
@@ -330,6 +331,44 @@ async fn denials_outlive_a_restart() {
     let face = lab.face(&edge);
     let aor = format!("sip:alice@{HOME}");
     assert!(Client::connect(&face, "alice", &aor).await.is_err());
+}
+
+/// The old process has had no room for it, and writes nothing any more.
+#[tokio::test]
+async fn a_denial_that_could_not_be_written_is_written_by_the_process_that_takes_over() {
+    let lab = Lab::new();
+    let state = lab.site.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let world = World::in_lab(lab, |t| {
+        t.section("[node]").text("state", state.to_str().unwrap());
+        t.section("[limits]").text("handover", "1h");
+        // As often as this is looked whether there is room.
+        let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
+        set.text("crl_refresh", "1s");
+    })
+    .await;
+    let (_alice, _) = world.registered("alice").await;
+    // A directory in its place: no file can take that.
+    let file = state.join("denials.json");
+    std::fs::create_dir(&file).unwrap();
+    let deny = ["deny", "add", "192.0.2.0/24", "--for", "1h"];
+    let denied = said(&world, &deny).await;
+    let unwritten = |e: &Value| e["reason"] == "state_unwritable";
+    let mark = world.edge.log.mark();
+    world.logged("warning", unwritten).await;
+    let pid = upgrade(&world.edge).await;
+    // The new process has tried to, and goes on to.
+    let warned = world.edge.log.wait_after(mark, "warning", unwritten);
+    warned.await.unwrap();
+    std::fs::remove_dir(&file).unwrap();
+    let kept = loop {
+        match std::fs::read(&file) {
+            Ok(text) => break serde_json::from_slice::<Value>(&text).unwrap(),
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    };
+    assert_eq!(kept, json!([denied["denied"]]), "{denied}");
+    stop(world.edge, pid).await;
 }
 
 #[tokio::test]
