@@ -1,8 +1,10 @@
-//! What a shard knows of the connections that it makes: which are wanted, which must wait, and for how long.
+//! What a shard knows of the connections that it makes: which are wanted, which must wait, and for how long; and which are
+//! under way.
 use crate::reason::Reason;
 use crate::topology::{DnsName, Limits, PeerRef};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -19,11 +21,16 @@ pub(super) struct Dialler {
     backoff: RefCell<HashMap<String, Backoff>>,
     /// By covered names: a region that cannot be reached says nothing of the others.
     names: RefCell<HashMap<(String, DnsName), Backoff>>,
-    /// Counts generations: a connect that began before a reload is thrown away, since the core has asked anew.
+    /// Counts generations: a connect that has waited since before a reload is thrown away, since the core has asked anew.
     epoch: Cell<u64>,
     /// Connects under way; a drain waits for them, so that each ends in an event.
     running: Cell<usize>,
+    /// Those of them that count, by the peer's name and the covered one.
+    under_way: RefCell<HashMap<DialledName, Rc<Cell<Option<PeerRef>>>>>,
 }
+
+/// Under which name of which peer a connect is made.
+type DialledName = (String, Option<DnsName>);
 
 /// A connect that the core has asked for.
 pub(super) struct WantedConnect {
@@ -53,7 +60,12 @@ struct Backoff {
 }
 
 /// One connect under way, counted while it lives.
-pub(super) struct Connecting<'a>(&'a Dialler);
+pub(super) struct Connecting<'a> {
+    dialler: &'a Dialler,
+    to: DialledName,
+    /// The peer in the current generation; `None`: a reload has made the connect void.
+    peer: Rc<Cell<Option<PeerRef>>>,
+}
 
 impl Dialler {
     /// The core wants a connection with the peer.
@@ -75,11 +87,18 @@ impl Dialler {
 
     /// A new generation: peers are numbered anew, so that what was wanted before is void. Addresses may have changed,
     /// so that nothing waits.
-    pub(super) fn forget(&self) {
+    ///
+    /// What is under way goes on where `alike` has the peer's new number: where nothing differs that it is made by. Reloads that
+    /// come faster than a connect would otherwise keep it from ever being made.
+    pub(super) fn forget(&self, alike: impl Fn(PeerRef) -> Option<PeerRef>) {
         self.wanted.borrow_mut().clear();
         self.backoff.borrow_mut().clear();
         self.names.borrow_mut().clear();
         self.epoch.set(self.epoch.get() + 1);
+        self.under_way.borrow_mut().retain(|_, peer| {
+            peer.set(peer.get().and_then(&alike));
+            peer.get().is_some()
+        });
     }
 
     /// Changes at each reload.
@@ -88,9 +107,21 @@ impl Dialler {
     }
 
     /// Counts a connect.
-    pub(super) fn begin(&self) -> Connecting<'_> {
+    pub(super) fn begin(&self, peer: PeerRef, to: DialledName) -> Connecting<'_> {
         self.running.set(self.running.get() + 1);
-        Connecting(self)
+        let peer = Rc::new(Cell::new(Some(peer)));
+        let mut under_way = self.under_way.borrow_mut();
+        under_way.insert(to.clone(), Rc::clone(&peer));
+        Connecting {
+            dialler: self,
+            to,
+            peer,
+        }
+    }
+
+    /// Whether such a connect is under way: whoever wants another one hears how it ends.
+    pub(super) fn is_under_way(&self, to: &DialledName) -> bool {
+        self.under_way.borrow().contains_key(to)
     }
 
     /// Connects under way.
@@ -183,9 +214,23 @@ impl Dialler {
     }
 }
 
+impl Connecting<'_> {
+    /// The peer in the current generation; `None`: a reload has made this void, and the core has asked anew.
+    pub(super) fn peer(&self) -> Option<PeerRef> {
+        self.peer.get()
+    }
+}
+
 impl Drop for Connecting<'_> {
     fn drop(&mut self) {
-        self.0.running.set(self.0.running.get() - 1);
+        self.dialler.running.set(self.dialler.running.get() - 1);
+        // One that a reload has made void may have been followed by another.
+        let mut under_way = self.dialler.under_way.borrow_mut();
+        if let Some(peer) = under_way.get(&self.to)
+            && Rc::ptr_eq(peer, &self.peer)
+        {
+            under_way.remove(&self.to);
+        }
     }
 }
 

@@ -5,18 +5,20 @@
 use super::clock;
 use super::connection::Established;
 use super::dial::{self, Dialled, Failed};
-use super::dialler::{URGENT_CONNECT, WantedConnect};
+use super::dialler::{Connecting, URGENT_CONNECT, WantedConnect};
+use super::evidence::{Evidence, Reevaluation};
 use super::failed::HandshakeFailure;
 use super::negotiated::accepted_event;
 use super::opened::Opened;
 use super::priority::Priority;
 use super::reading::Reader;
 use super::shard::Shard;
+use super::tls::TlsConfigs;
 use super::unconfirmed::Unconfirmed;
 use crate::observe::{Event, HandshakeSides};
 use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::{ConnectionReason, Reason};
-use crate::topology::{Direction, DnsName, Peer, PeerRef};
+use crate::topology::{Direction, DnsName, Peer};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ impl Shard {
             // What waits has nowhere else to go.
             urgent,
         } = wanted;
-        // A reload makes this connect void: the core has asked anew, by the new numbers of peers.
+        // A reload makes what waits void: the core has asked anew, by the new numbers of peers.
         let epoch = self.dialler.epoch();
         let tls = self.tls();
         // Cloned: the generation may be replaced while the connect runs.
@@ -59,6 +61,11 @@ impl Shard {
         };
         // The name and not the number: numbers change with each reload.
         let entry = peer.name.as_str();
+        let to = (entry.to_owned(), name.clone());
+        // It has outlived a reload, after which the core asks for all that it needs: its end is the answer.
+        if self.dialler.is_under_way(&to) {
+            return;
+        }
         // The core knows the pause too, but asks again after a reload, and from several pools.
         let pause = self.dialler.waits_until(entry, name.as_ref(), clock::now());
         // What its callers repeat has one line, and is counted.
@@ -96,17 +103,19 @@ impl Shard {
             return self.settle();
         }
         // Counted while it runs, and only then: a pause is no connect.
-        let connecting = self.dialler.begin();
+        let connecting = self.dialler.begin(reference, to);
         // Under a name of its entry it is the same peer, at another machine.
-        let dialled = (reference, name.as_ref());
-        let outcome = self.dial_addresses(dialled, &peer, known).await;
+        let outcome = self
+            .dial_addresses(&connecting, name.as_ref(), &peer, known)
+            .await;
+        let reference = connecting.peer();
         drop(connecting);
         // A drain waits for connects under way.
         self.ended.notify_waiters();
         // The core of the new generation knows nothing of this connect.
-        if self.dialler.epoch() != epoch {
+        let Some(reference) = reference else {
             return;
-        }
+        };
         // Only now, after all addresses: the failure of one is no failure of the peer.
         if let Err(reason) = outcome {
             let now = clock::now();
@@ -132,11 +141,11 @@ impl Shard {
     /// events in the log, and the last is what the waiting requests are answered with.
     async fn dial_addresses(
         self: &Rc<Self>,
-        (reference, name): (PeerRef, Option<&DnsName>),
+        connecting: &Connecting<'_>,
+        name: Option<&DnsName>,
         peer: &Peer,
         known: Option<Reason>,
     ) -> Result<(), Reason> {
-        let epoch = self.dialler.epoch();
         let bound = match known {
             Some(_) => self.limits().connect_timeout.min(URGENT_CONNECT),
             None => self.limits().connect_timeout,
@@ -161,6 +170,10 @@ impl Shard {
             // Each address has the whole bound: a host that drops packets must not eat up the time of the
             // next one.
             let started = clock::now();
+            // By the current numbers: a reload that leaves this connect as it is may have come since.
+            let Some(reference) = connecting.peer() else {
+                return Err(ConnectionReason::Reloaded.into());
+            };
             let tls = self.tls();
             // `stop` comes first, so that a drain ends the connects that it finds.
             let outcome = tokio::select! {
@@ -170,14 +183,14 @@ impl Shard {
                     outcome.unwrap_or_else(|_| Err(HandshakeFailure::aborted(ConnectionReason::Timeout).into()))
                 }
             };
-            // A reload ends the attempts: the new topology may name other addresses, or not the peer at
-            // all.
-            let reloaded = self.dialler.epoch() != epoch;
-            let failed = match outcome {
+            // A reload that names other addresses, say, or not the peer at all, ends the attempts.
+            let reloaded = connecting.peer().is_none();
+            let failed = match outcome.and_then(|dialled| self.still_accepted(dialled, &tls, peer))
+            {
                 // The core has asked anew since.
                 Ok(_) if reloaded => HandshakeFailure::aborted(ConnectionReason::Reloaded).into(),
                 Ok(dialled) => {
-                    resolver.prove(&found);
+                    self.resolver().prove(&found);
                     self.outbound_up(peer, address, dialled, started);
                     return Ok(());
                 }
@@ -201,11 +214,50 @@ impl Shard {
         }
         // Whoever was there has not proven to be the peer: what DNS said is not believed any longer.
         match is_wrong {
-            true => resolver.disprove(&found, clock::now()),
+            true => self.resolver().disprove(&found, clock::now()),
             // Nobody was there: the answer may be older than its TTL says.
-            false => resolver.doubt(&found, clock::now()),
+            false => self.resolver().doubt(&found, clock::now()),
         }
         Err(last)
+    }
+
+    /// What counts is what holds now: a reload may have come during the handshake.
+    fn still_accepted(
+        &self,
+        dialled: Dialled,
+        tls: &Rc<TlsConfigs>,
+        peer: &Peer,
+    ) -> Result<Dialled, Failed> {
+        let current = self.tls();
+        if Rc::ptr_eq(tls, &current) {
+            return Ok(dialled);
+        }
+        let evidence = Evidence {
+            opened: Opened::Dialled,
+            peer: Some(peer.name.as_str()),
+            name: dialled.identity.name(),
+            identity: dialled.identity.decision().identity.as_deref(),
+            chain: dialled.tls.peer_certificates().unwrap_or_default(),
+            shown: dialled.shown.as_ref().map(|(_, leaf)| leaf),
+        };
+        let failure = match evidence.reevaluate(current.generation(), clock::unix()) {
+            Reevaluation::Peer(identity) => {
+                return Ok(Dialled {
+                    identity,
+                    ..dialled
+                });
+            }
+            Reevaluation::Withdrawn(_, Some(decision)) => HandshakeFailure::decided(decision),
+            Reevaluation::Withdrawn(reason, None) => HandshakeFailure::refused(reason),
+            // It has seen a certificate of this node that is replaced.
+            Reevaluation::Outdated(_) | Reevaluation::Client(_) => {
+                HandshakeFailure::aborted(ConnectionReason::Reloaded)
+            }
+        };
+        Err(Failed {
+            failure,
+            shown: dialled.chain_shown,
+        })
     }
 
     /// A finished handshake becomes a connection. While the server's verdict on this node's certificate is

@@ -64,6 +64,7 @@ impl Shard {
         keys: Arc<TokenKeys>,
         judged: &Judgements,
     ) -> Option<Arc<Tables>> {
+        let old = self.tls();
         if let Err(error) = self.renew_settings(tables.generation()) {
             // `Edge::swap` has built the same from the same generation, so this cannot be. A shard that keeps its
             // generation is safe: it goes on under the rules that it has.
@@ -73,8 +74,9 @@ impl Shard {
             });
             return None;
         }
-        self.dialler.forget();
-        let now = clock::now();
+        let (now, at) = (clock::now(), clock::unix());
+        let (old, new) = (old.generation().topology(), tables.generation().topology());
+        self.dialler.forget(|peer| old.dialled_alike(new, peer, at));
         // The core first: it must know the new generation's peers when it hears who of them stays.
         let mut before = None;
         self.feed(None, |core, out| {

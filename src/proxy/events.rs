@@ -238,8 +238,8 @@ impl Core {
     }
 
     /// A reload: from now on these tables judge and route. The shell follows up with `Confirmed` or
-    /// `Withdrawn` for every link, and ends the connects of the old generation: the core asks again
-    /// for those it needs.
+    /// `Withdrawn` for every link. The core asks again for the connects that it needs: those of the old generation end, or go on
+    /// as such.
     ///
     /// Response contexts stay as they are: their legs are keys of names, which mean the same in
     /// every generation, and a reload drops no call.

@@ -154,7 +154,8 @@ reasons! {
         BackingOff "backing_off"
             check: "the event peer_disconnected before it: its reason, and retry_in_ms",
             remedy: "fix what it names; limits.backoff_min and limits.backoff_max bound the pause",
-        /// a reload happened while the peer was being dialled; dialling starts again
+        /// a reload that changes the peer's entry, its trust, `[dns]` or this node's certificate came while the peer was being
+        /// dialled; dialling starts again
         Reloaded "reloaded"
             check: "the event reload at that time",
             remedy: "nothing",

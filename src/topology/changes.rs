@@ -1,5 +1,4 @@
 //! The difference between two topologies in words, for the log of a reload: each section by the rows of its keys.
-use super::Topology;
 use super::keys::admin::RawAdmin;
 use super::keys::boundary::RawBoundary;
 use super::keys::dns::RawDns;
@@ -13,6 +12,8 @@ use super::keys::peer::RawPeer;
 use super::keys::pool::RawPool;
 use super::keys::trust::RawTrust;
 use super::keys::{Compared, differences};
+use super::{PeerRef, Topology};
+use rustls_pki_types::UnixTime;
 use std::collections::{HashMap, HashSet};
 
 // The words of one key are made where the key is declared. What is here is the walk: which sections
@@ -61,6 +62,35 @@ impl Topology {
             lines.push(format!("expectations changed: {before} before, {now} now"));
         }
         lines
+    }
+}
+
+impl Topology {
+    /// This peer in `newer`, if it would be connected to there as it is here: by the same entry, at the same addresses, with the
+    /// same certificate of this node, and with the same trust. `None`: something differs, or it is not listed there.
+    pub(crate) fn dialled_alike(
+        &self,
+        newer: &Self,
+        peer: PeerRef,
+        at: UnixTime,
+    ) -> Option<PeerRef> {
+        let old = self.find_peer(peer)?;
+        let reference = newer.peer_by_name(old.name.as_str())?;
+        let new = newer.peer(reference);
+        // Trust sets and identities are named there; what they hold may have changed under the same names.
+        let is_entry = differences::<RawPeer>((self, old), (newer, new)).is_empty();
+        let sets = old.trust.iter().zip(&new.trust);
+        let mut sets = sets.map(|(old, new)| (self.trust(*old), newer.trust(*new)));
+        let is_trust = sets.all(|(old, new)| {
+            old.name == new.name && differences::<RawTrust>((self, old), (newer, new)).is_empty()
+        });
+        let own = self.identity(self.identity_at(old.identity, at));
+        let own_now = newer.identity(newer.identity_at(new.identity, at));
+        let is_identity = own.name == own_now.name
+            && differences::<RawIdentity>((self, own), (newer, own_now)).is_empty();
+        let asks_dns = differences::<RawDns>((&(), &self.dns), (&(), &newer.dns));
+        let is_alike = is_entry && is_trust && is_identity && asks_dns.is_empty();
+        is_alike.then_some(reference)
     }
 }
 

@@ -1,5 +1,7 @@
 //! SIGHUP: a bad reload changes nothing, a good one changes everything at once, live connections included.
-use crate::harness::{SOON, World, message_passes};
+use crate::harness::{Lab, SOON, World, message_passes};
+use std::net::SocketAddr;
+use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
 async fn a_bad_reload_says_why_and_changes_nothing() {
@@ -45,6 +47,113 @@ async fn a_good_reload_keeps_connections_whose_decision_stands() {
     alice.answer(&bye, 200).await.unwrap();
     assert!(wire.is_live() && alice.wire().is_live());
     message_passes(&world.partner, &world.fe01).await;
+}
+
+/// A place where fe01 is connected to, and answers when this test says so.
+struct SlowPlace {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl SlowPlace {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { listener, address }
+    }
+
+    /// A connect that is under way from now on.
+    async fn taken(&self) -> TcpStream {
+        let (stream, _) = self.listener.accept().await.unwrap();
+        // The ClientHello is there: the handshake has begun.
+        stream.readable().await.unwrap();
+        stream
+    }
+}
+
+/// It goes on with this server.
+#[expect(clippy::disallowed_methods, reason = "the network between the two")]
+fn goes_on(mut near: TcpStream, server: SocketAddr) {
+    tokio::spawn(async move {
+        let mut far = TcpStream::connect(server).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    });
+}
+
+/// Whatever waits for a connection would wait for ever where reloads come faster than the server answers.
+#[tokio::test]
+async fn a_connect_under_way_outlives_reloads_that_do_not_concern_it() {
+    let place = SlowPlace::new().await;
+    let mut world = World::in_lab(Lab::new(), |t| {
+        let fe01 = t.find("[[peer]]", "fqdn", "fe01.contoso.test").unwrap();
+        fe01.list("address", &[&place.address.to_string()]);
+        t.section("[limits]").text("connect_timeout", "1m");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    let sent = alice.message("sip:bob@contoso.test", "hi");
+    let sent = sent.send().await.unwrap();
+    let near = place.taken().await;
+    for number in 0..5 {
+        let event = world
+            .reload_with(|t| {
+                let idle = format!("{}s", 600 + number);
+                t.section("[limits]").text("client_idle", &idle);
+            })
+            .await;
+        assert_eq!(event["result"], "ok", "{event}");
+    }
+    goes_on(near, world.fe01.address());
+    let got = world.fe01.expect("MESSAGE").await.unwrap();
+    world.fe01.reply(&got, 200).await.unwrap();
+    alice.answer(&sent, 200).await.unwrap();
+    let log = world.stop().await;
+    let accepted = log.named("handshake_accepted").into_iter();
+    let accepted: Vec<_> = accepted.filter(|e| e["direction"] == "outbound").collect();
+    assert_eq!(accepted.len(), 1, "{}", log.to_text());
+}
+
+/// What it connects to may be no place of the peer any more, or is trusted otherwise.
+#[tokio::test]
+async fn a_connect_under_way_ends_with_a_reload_that_concerns_it() {
+    for moves in [true, false] {
+        let place = SlowPlace::new().await;
+        let mut world = World::in_lab(Lab::new(), |t| {
+            let fe01 = t.find("[[peer]]", "fqdn", "fe01.contoso.test").unwrap();
+            fe01.list("address", &[&place.address.to_string()]);
+            t.section("[limits]").text("connect_timeout", "1m");
+        })
+        .await;
+        let alice = world.client("alice").await;
+        let sent = alice.message("sip:bob@contoso.test", "hi");
+        let sent = sent.send().await.unwrap();
+        let near = place.taken().await;
+        let address = world.fe01.address();
+        let event = world
+            .reload_with(|t| match moves {
+                true => {
+                    let fe01 = t.find("[[peer]]", "fqdn", "fe01.contoso.test").unwrap();
+                    fe01.list("address", &[&address.to_string()]);
+                }
+                false => {
+                    let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
+                    set.text("scope", "leaf");
+                }
+            })
+            .await;
+        assert_eq!(event["result"], "ok", "{event}");
+        if !moves {
+            goes_on(place.taken().await, address);
+        }
+        let got = world.fe01.expect("MESSAGE").await.unwrap();
+        world.fe01.reply(&got, 200).await.unwrap();
+        alice.answer(&sent, 200).await.unwrap();
+        goes_on(near, address);
+        world
+            .logged("handshake_aborted", |e| e["reason"] == "reloaded")
+            .await;
+        world.stop().await;
+    }
 }
 
 #[tokio::test]

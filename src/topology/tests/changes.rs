@@ -13,6 +13,49 @@ fn a_reload_without_a_change_says_nothing() {
 }
 
 #[test]
+fn a_connect_under_way_is_the_same_unless_what_it_is_made_by_has_changed() {
+    let lab = Lab::new();
+    let old = lab.good(GOOD);
+    let peer = old.peer_by_name("fe01.contoso.test").unwrap();
+    let dialled = |edits: &[(&str, &str)]| {
+        let new = lab.good(&edited(edits));
+        let there = old.dialled_alike(&new, peer, now())?;
+        Some(new.peer(there).name.to_string())
+    };
+    let others: [&[(&str, &str)]; 4] = [
+        &[],
+        &[("handshakes = 100", "handshakes = 50")],
+        &[("\"6h\"", "\"1h\"")],
+        // It stands at another place.
+        &[(
+            "[[peer]]",
+            "[[peer]]\nfqdn = \"fe00.contoso.test\"\nkind = \"home\"\ntrust = [\"enterprise-ca\"]\n[[peer]]",
+        )],
+    ];
+    for edits in others {
+        let there = dialled(edits);
+        assert_eq!(there.as_deref(), Some("fe01.contoso.test"), "{edits:?}");
+    }
+    let own: [&[(&str, &str)]; 6] = [
+        &[("10.0.0.11", "10.0.0.12")],
+        &[("address = [\"10", "keepalive = \"30s\"\naddress = [\"10")],
+        &[
+            ("\"edge.chain.pem\"", "\"twin.chain.pem\""),
+            ("\"edge.key.pem\"", "\"twin.key.pem\""),
+        ],
+        &[("crls = [\"enterprise-ca.crl.pem\"]", "revocation = \"off\"")],
+        &[("[limits]", "[dns]\nservers = [\"192.0.2.53\"]\n[limits]")],
+        &[
+            ("FE01.contoso.test.", "fe03.contoso.test"),
+            ("[\"fe01.contoso.test\"", "[\"fe03.contoso.test\""),
+        ],
+    ];
+    for edits in own {
+        assert_eq!(dialled(edits), None, "{edits:?}");
+    }
+}
+
+#[test]
 fn a_reload_says_what_changed() {
     let lab = Lab::new();
     let old = lab.good(GOOD);
