@@ -381,7 +381,7 @@ async fn serve_on(
             let mut report = reload(daemon, trigger, stop, pulse).await?;
             // In that order: it must not take what this process refuses.
             if let Some(former) = former {
-                report.former = reload_of(former, &report).await;
+                report.former = reload_of(former, &report, stop, pulse).await?;
             }
             // Everybody who asked while the files were read has the same answer.
             for waiter in waiters {
@@ -395,15 +395,28 @@ async fn serve_on(
     }
 }
 
-/// Has the former process load the file as well; one that this process has refused, it would refuse.
-async fn reload_of(former: &FormerHandle, own: &ReloadReport) -> Option<Box<ReloadReport>> {
+/// Has the former process load the file as well, and returns its report if there is one: what this process has refused, it would
+/// refuse. `None`: a signal to stop came, which does not wait for it; neither does the watchdog.
+async fn reload_of(
+    former: &FormerHandle,
+    own: &ReloadReport,
+    stop: &mut Stop,
+    pulse: &mut Pulse,
+) -> Option<Option<Box<ReloadReport>>> {
     if own.result == ReloadResult::Refused {
-        return None;
+        return Some(None);
     }
-    let Reply::Reload(report) = former.carry_out(&Request::Reload {}).await? else {
-        return None;
-    };
-    Some(Box::new(report))
+    let mut asked = pin!(former.carry_out(&Request::Reload {}));
+    loop {
+        tokio::select! {
+            reply = &mut asked => return Some(match reply {
+                Some(Reply::Reload(report)) => Some(Box::new(report)),
+                Some(_) | None => None,
+            }),
+            () = stop.recv() => return None,
+            () = pulse.tick() => notify(&[NotifyState::Watchdog]),
+        }
+    }
 }
 
 /// Starts the new process; `None`: a signal to stop came, which does not wait for that.

@@ -111,6 +111,23 @@ async fn an_old_process_that_is_stopped_keeps_the_new_one_from_nothing() {
     assert_eq!(log.named("upgrade_undone").len(), 0, "{}", log.to_text());
 }
 
+/// A reload is made in both, but the one that has the listeners does not wait for the other.
+#[tokio::test]
+async fn a_reload_that_the_old_process_does_not_answer_holds_up_no_end() {
+    let mut world = quick_world("1s").await;
+    let (_alice, _) = world.registered("alice").await;
+    let pid = upgrade(&world.edge).await;
+    world.edge.stand_still();
+    signal(pid, "HUP");
+    world.logged("reload", |e| e["trigger"] == "signal").await;
+    signal(pid, "TERM");
+    world.logged("stopped", |_| true).await;
+    world.edge.signal("CONT");
+    let status = world.edge.main_ended().await;
+    assert_eq!(status.code(), Some(0));
+    world.edge.exited().await;
+}
+
 /// Whatever the last words of the new process are, the old one accepts again.
 #[tokio::test]
 async fn a_new_process_that_ends_at_any_step_leaves_the_old_one_in_charge() {
