@@ -110,14 +110,17 @@ type Body = fn(&[u8]);
 /// Each target's body over its corpus.
 #[test]
 fn what_fuzzers_have_found_holds_still() {
-    let bodies: [(&str, Body); 13] = [
+    let bodies: [(&str, Body); 16] = [
         ("chain", bodies::chain),
         ("control", bodies::control),
         ("crl", bodies::crl),
         ("dialog", bodies::dialog),
+        ("files", bodies::files),
         ("framing", bodies::framing),
         ("hello", bodies::hello),
+        ("http", bodies::http),
         ("message", bodies::message),
+        ("proxied", bodies::proxied),
         ("relay", |input| {
             bodies::relay(input);
         }),
@@ -295,6 +298,40 @@ fn what_remotes_have_written_acts_on_no_terminal_and_traces_show_no_secret() {
     for seed in files("fuzz/seeds/written") {
         for _ in 0..300 {
             bodies::written(&mutated(&seed, &mut draw));
+        }
+    }
+}
+
+#[test]
+fn a_balancers_header_is_read_to_its_last_byte_however_it_comes() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for seed in files("fuzz/seeds/proxied") {
+        bodies::proxied(&seed);
+        for _ in 0..1_000 {
+            bodies::proxied(&mutated(&seed, &mut draw));
+        }
+    }
+}
+
+#[test]
+fn only_who_asks_for_this_node_by_name_is_answered_over_http() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for seed in files("fuzz/seeds/http") {
+        bodies::http(&seed);
+        for _ in 0..300 {
+            bodies::http(&mutated(&seed, &mut draw));
+        }
+    }
+}
+
+#[test]
+fn files_on_the_disk_are_read_as_another_library_reads_them_or_refused() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for control in 0..=255 {
+        bodies::files(&[control]);
+        for _ in 0..20 {
+            let place = (draw.next(3_000) as u16).to_be_bytes();
+            bodies::files(&[control, place[0], place[1], draw.next(256) as u8]);
         }
     }
 }

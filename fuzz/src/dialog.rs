@@ -53,6 +53,8 @@ struct World {
     calls: VecDeque<(u8, CallMessage)>,
     /// The final answers that each well-formed request got.
     finals: BTreeMap<Asked, BTreeSet<u16>>,
+    /// What anybody has asked: a party, with the branch and the method.
+    ever_asked: BTreeSet<(usize, Vec<u8>, Vec<u8>)>,
     connects: Vec<Action>,
     serial: u32,
 }
@@ -108,6 +110,7 @@ impl World {
             tells: VecDeque::new(),
             calls: VecDeque::new(),
             finals: BTreeMap::new(),
+            ever_asked: BTreeSet::new(),
             connects: Vec::new(),
             serial: 0,
         };
@@ -185,6 +188,8 @@ impl World {
         if !is_one_message(octets) {
             return false;
         }
+        let (_, branch, method) = asked(link, octets);
+        self.ever_asked.insert((party, branch, method));
         if is_sound && !octets.starts_with(b"SIP/2.0") {
             if !octets.starts_with(b"ACK ") {
                 let finals = self.finals.entry(asked(link, octets)).or_default();
@@ -199,23 +204,6 @@ impl World {
         let origin = self.origins[&link].clone();
         self.deliver(link.shard(), &origin, octets);
         true
-    }
-
-    /// An answer is about to be damaged: if that is in the Via of who asked, it will not be known there as an answer.
-    fn expect_nothing_by(&mut self, answer: &[u8]) {
-        let Ok(message) = Message::parse(answer) else {
-            return;
-        };
-        if let StartLine::Response { .. } = message.start()
-            && let Some(own) = values(&message, HeaderName::Via).pop()
-        {
-            let branch = own
-                .split("branch=")
-                .nth(1)
-                .and_then(|it| it.split(';').next());
-            let branch = branch.unwrap_or_default().as_bytes();
-            self.finals.retain(|(_, asked, _), _| asked != branch);
-        }
     }
 
     fn carry_out(&mut self, shard: u8, given: Option<(&Origin, &[u8])>, out: Actions) {
@@ -297,6 +285,12 @@ impl World {
             return;
         };
         let key = asked(link, &octets);
+        let known = (party, key.1.clone(), key.2.clone());
+        assert!(
+            self.ever_asked.contains(&known),
+            "nobody has asked for {}",
+            octets.escape_ascii()
+        );
         if let Some(finals) = self.finals.get_mut(&key)
             && status >= 200
         {
@@ -581,7 +575,6 @@ pub fn dialog(data: &[u8]) {
         };
         let is_sound = harm.is_none();
         if let Some((at, with)) = harm.take() {
-            world.expect_nothing_by(&octets);
             let at = usize::from(at) * 4 % octets.len();
             octets[at] = with;
         }

@@ -13,7 +13,10 @@ mod chain;
 mod control;
 mod crl;
 mod dialog;
+mod files;
 mod hello;
+mod http;
+mod proxied;
 mod relay;
 mod scene;
 mod topology;
@@ -23,11 +26,15 @@ pub use chain::chain;
 pub use control::control;
 pub use crl::{crl, usual_crl};
 pub use dialog::dialog;
+pub use files::files;
 pub use hello::hello;
+pub use http::http;
+pub use proxied::proxied;
 pub use relay::{relay, token};
 pub use topology::{topology, usual_topology};
 pub use written::written;
 
+use sipward::proxy::Envelope;
 use sipward::sip::{
     Address, Edits, FrameLimits, Framer, HeaderName, LineTable, Message, Scan, StartLine, Uri,
     ViaParams, write_reply, write_unframed_reply,
@@ -132,6 +139,14 @@ pub fn message(data: &[u8]) {
     for route in message.routes().flatten() {
         let _ = route.parse_uri();
     }
+    // Between the two processes of an upgrade: what is an envelope is written as it was read, around any message.
+    if let Some(envelope) = Envelope::read(&message) {
+        let mut written = Vec::new();
+        envelope.write(message.body(), &mut written);
+        let again = Message::parse(&written).unwrap();
+        assert_eq!(again.body(), message.body());
+        assert_eq!(Envelope::read(&again), Some(envelope));
+    }
     for &name in HeaderName::KNOWN {
         for value in message.values(name).flatten() {
             let _ = Address::parse(value);
@@ -147,6 +162,11 @@ pub fn message(data: &[u8]) {
     let mut with_via = Vec::new();
     edits.write(&mut with_via);
     let edited = Message::parse(&with_via).unwrap();
+    assert_eq!(
+        Envelope::read(&edited),
+        None,
+        "relayed, and yet an envelope"
+    );
     assert_eq!(edited.start(), message.start());
     assert_eq!(edited.body(), message.body());
     let top = edited.top_via().unwrap();

@@ -42,6 +42,7 @@ mod watch;
 
 pub use attended::AttendedDaemon;
 pub use error::DaemonError;
+pub use http::{HostRules, Resource, wanted_of};
 pub use loading::{load, load_after, look_at, prepare, prepare_with};
 pub use named_path::named_path;
 pub use node::Daemon;

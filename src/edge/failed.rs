@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Why there is no connection. The three kinds answer an operator's first question: whose configuration is to change,
 /// this node's, the remote side's, or the network's.
 #[derive(Clone, Debug)]
-pub(super) enum HandshakeFailure {
+pub enum HandshakeFailure {
     /// This node refused: a trust decision, one of its bounds, or what the remote side offers in TLS.
     Refused {
         /// Why.
@@ -137,7 +137,7 @@ impl HandshakeFailure {
     }
 
     /// The reason, whichever side it is of: for the peer's state and for what waits for the connection.
-    pub(super) fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::Refused { reason, .. } | Self::Aborted { reason, .. } => *reason,
             Self::ByPeer { alert, .. } => alert_reason(*alert).into(),

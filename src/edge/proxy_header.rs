@@ -5,6 +5,7 @@
 use super::failed::HandshakeFailure;
 use crate::reason::ConnectionReason;
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
+use std::io;
 use std::net::SocketAddr;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -25,7 +26,7 @@ const V2_MOST: usize = 536;
 
 /// What a header says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Announced {
+pub enum Announced {
     /// Somebody connected to the balancer.
     Proxied {
         /// From there.
@@ -47,11 +48,37 @@ enum HeaderStep {
     Whole,
 }
 
+/// Where a header comes from: what has come can be seen before it is taken.
+#[expect(async_fn_in_trait, reason = "nobody sends these futures anywhere")]
+pub trait HeaderSource {
+    /// Sees bytes that have come, as many as there is room for, and leaves them there; 0: it has ended.
+    ///
+    /// # Errors
+    /// The system's.
+    async fn see(&mut self, room: &mut [u8]) -> io::Result<usize>;
+
+    /// Takes at most so many bytes, and puts them behind the header's; 0: it has ended.
+    ///
+    /// # Errors
+    /// The system's.
+    async fn pull(&mut self, most: usize, header: &mut Vec<u8>) -> io::Result<usize>;
+}
+
+impl HeaderSource for TcpStream {
+    async fn see(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.peek(room).await
+    }
+
+    async fn pull(&mut self, most: usize, header: &mut Vec<u8>) -> io::Result<usize> {
+        (&mut *self).take(most as u64).read_buf(header).await
+    }
+}
+
 /// Reads a header from the beginning of a connection, and not one byte more. The caller bounds its time.
 ///
 /// # Errors
 /// It is no header, or the connection has ended: `closed` or `reset` if not even its first byte came.
-pub(super) async fn read(tcp: &mut TcpStream) -> Result<Announced, HandshakeFailure> {
+pub async fn read(source: &mut impl HeaderSource) -> Result<Announced, HandshakeFailure> {
     let mut header = Vec::with_capacity(V1_MOST);
     loop {
         let most = match step(&header).map_err(HandshakeFailure::refused)? {
@@ -61,12 +88,12 @@ pub(super) async fn read(tcp: &mut TcpStream) -> Result<Announced, HandshakeFail
             HeaderStep::Line(most) => {
                 let mut seen = [0; V1_MOST];
                 let seen = seen.get_mut(..most).unwrap_or_default();
-                let came = tcp.peek(seen).await.map_err(|e| broken(&e, &header))?;
+                let came = source.see(seen).await.map_err(|e| broken(&e, &header))?;
                 let seen = seen.get(..came).unwrap_or_default();
                 memchr::memchr(b'\n', seen).map_or(came, |end| end + 1)
             }
         };
-        let came = (&mut *tcp).take(most as u64).read_buf(&mut header).await;
+        let came = source.pull(most, &mut header).await;
         if came.map_err(|e| broken(&e, &header))? == 0 {
             return Err(ended(&header));
         }
@@ -161,7 +188,7 @@ fn ended(header: &[u8]) -> HandshakeFailure {
 }
 
 /// The same with an error of the system.
-fn broken(error: &std::io::Error, header: &[u8]) -> HandshakeFailure {
+fn broken(error: &io::Error, header: &[u8]) -> HandshakeFailure {
     if header.is_empty() {
         HandshakeFailure::from_io(error)
     } else {

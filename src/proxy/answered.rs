@@ -15,10 +15,10 @@ use super::interface::Actions;
 use super::leg::Leg;
 use super::link_id::LinkId;
 use super::outgoing::{MessageWriter, RecordedToken};
-use super::relay::{dialog_hash, has_next_via};
+use super::relay::dialog_hash;
 use super::request_places::DialogTexts;
-use super::same_party;
 use super::transaction::T64;
+use super::{same_party, way_back};
 use crate::observe::{CallRecord, EndedBy};
 use crate::reason::MessageReason;
 use crate::sip::{CSeq, HeaderName, Message, Method, write_reply};
@@ -95,7 +95,7 @@ enum AnswerState {
 
 /// What a further 2xx needs.
 struct AcceptedInvite {
-    /// Of Call-ID, From tag and CSeq number.
+    /// Of Call-ID, From tag, CSeq number and the Via that it came with.
     dialog: u64,
     /// Who was asked, on which connection.
     ///
@@ -290,7 +290,7 @@ impl AnsweredInvite {
         // The same that a first answer is asked for: a branch alone would let a server
         // answer for another dialog.
         let message = response.message;
-        if !has_next_via(message) || !accepted.is_repeated_in(message, cseq.number, env) {
+        if !accepted.is_repeated_in(message, cseq.number, env) {
             return Err(MessageReason::ResponseMalformed);
         }
         let upstream = Upstream {
@@ -373,7 +373,7 @@ impl AcceptedInvite {
         let recorded = context.recorded.take();
         let recorded = recorded.filter(|_| context.is_sibling(target));
         Self {
-            dialog: numbered(context.dialog(env), context.cseq),
+            dialog: numbered(context.dialog(env), context.cseq) ^ context.asker(env),
             target: ShortLeg::of(target),
             asked,
             number: context.upstream.number,
@@ -410,13 +410,16 @@ impl AcceptedInvite {
             }
     }
 
-    /// Whether a response has the Call-ID, the From tag and the CSeq number of the
+    /// Whether a response has the Call-ID, the From tag, the CSeq number and the Via of the
     /// request (RFC 3261 §8.2.6.2).
     fn is_repeated_in(&self, response: &Message<'_>, number: u32, env: &Environment) -> bool {
         let call_id = response.first(HeaderName::CallId).unwrap_or_default();
-        let from = response.from();
-        let dialog = from.map(|from| dialog_hash(call_id, from.tag(), env));
-        dialog.is_ok_and(|dialog| numbered(dialog, number) == self.dialog)
+        let from = response.from().ok();
+        let hop = way_back::next_hop(response, env);
+        from.zip(hop).is_some_and(|(from, hop)| {
+            let dialog = dialog_hash(call_id, from.tag(), env);
+            numbered(dialog, number) ^ hop == self.dialog
+        })
     }
 
     /// Another phone has answered as well: a call of its own, unless this answer

@@ -24,7 +24,7 @@ use super::token_keys::TokenKeys;
 use super::wheel::Wheel;
 use crate::observe::RequestTally;
 use crate::reason::MessageReason;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -118,6 +118,7 @@ impl Core {
                 written: super::process::WrittenRequests::default(),
                 names: setup.names,
                 advertises: tables.listing.advertises,
+                formerly_hidden: HashSet::new(),
                 tables,
             },
             contexts: ResponseContexts::default(),

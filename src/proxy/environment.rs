@@ -39,7 +39,7 @@ use crate::sip::{Message, Method, StartLine, Via};
 use crate::topology::{Boundary, FieldRules, FieldTrust, Limits, NamedFields};
 use smallvec::SmallVec;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -63,6 +63,9 @@ pub(crate) struct Environment {
     /// Whether any peer knows this node by a name of its own, in this generation or an earlier one: what was sent
     /// before a reload goes on under the name that it was sent by.
     pub(crate) advertises: bool,
+    /// Peers from which the home side was hidden before a reload. What they were given then still comes back: it is
+    /// opened as before.
+    pub(crate) formerly_hidden: HashSet<PeerKey>,
     pub(crate) limits: Limits,
     pub(crate) links: Links,
     /// Which connections lead to the registered clients that this shard is asked for.

@@ -260,6 +260,9 @@ impl Core {
         env.links.relist(&tables.listing);
         env.advertises |= tables.listing.advertises;
         let before = std::mem::replace(&mut env.tables, tables);
+        let is_hidden_from = &env.tables.listing.hidden_from;
+        let former = before.listing.hidden_from.difference(is_hidden_from);
+        env.formerly_hidden.extend(former.copied());
         self.pings.relist(env, now);
         for key in self.env.links.active_keys() {
             let Some(peer) = self.env.links.active_mut(key) else {

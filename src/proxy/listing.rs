@@ -13,6 +13,7 @@ use crate::topology::{
     DnsName, DomainList, FastMap, FieldRules, FieldTrust, Health, NamedFields, PeerKind, PeerRef,
     Topology,
 };
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(crate) struct Listing {
     pinged: Vec<Arc<ListedPeer>>,
     /// Whether any peer knows this node by a name of its own.
     pub(crate) advertises: bool,
+    /// Those from which the home side is hidden.
+    pub(crate) hidden_from: HashSet<PeerKey>,
     /// Whether any peer wants more than one connection.
     pub(crate) several: bool,
 }
@@ -286,10 +289,12 @@ impl Listing {
         let listed = all.iter().chain([&other_process]);
         let by_key = listed.map(|peer| (peer.key, Arc::clone(peer)));
         let pinged = all.iter().filter(|peer| peer.policy.is_some());
+        let hidden_from = all.iter().filter(|peer| peer.hide_topology);
         Self {
             by_key: by_key.collect(),
             pinged: pinged.cloned().collect(),
             advertises: all.iter().any(|peer| peer.sent_by.is_some()),
+            hidden_from: hidden_from.map(|peer| peer.key).collect(),
             several: all.iter().any(|peer| peer.wanted > 1),
             all,
         }

@@ -78,33 +78,33 @@ impl Core {
         self.settle(now, out);
     }
 
-    /// What was hidden from its sender is restored before anything else.
+    /// What was hidden from its sender is restored before anything else; a request to a contact that a registrar keeps becomes
+    /// one to the client's own URI.
     fn read(&mut self, inbound: InboundMessage<'_, '_>, out: &mut Actions) {
-        let (leg, message) = (inbound.leg, inbound.message);
         // Before anything reads the message: what was hidden from this peer must be judged as what
         // it stands for. Costs one look at the peer where nothing is hidden.
-        match unhidden(leg, message, &self.env) {
-            Ok(None) => self.read_target(inbound, out),
-            Ok(Some((whole, is_sealed))) => {
-                if let Ok(message) = &Message::parse(&whole) {
-                    self.on_plain(InboundMessage { message, ..inbound }, is_sealed, None, out);
-                }
-            }
-            Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
-        }
-    }
-
-    /// A request to a contact that a registrar keeps becomes one to the client's own URI.
-    fn read_target(&mut self, inbound: InboundMessage<'_, '_>, out: &mut Actions) {
-        match uncovered_target(&inbound, &self.env) {
-            Ok(None) => self.on_plain(inbound, false, None, out),
-            Ok(Some((whole, client))) => {
-                if let Ok(message) = &Message::parse(&whole) {
+        let opened = match unhidden(inbound.leg, inbound.message, &self.env) {
+            Ok(Some((whole, is_sealed))) => Ok(Some((whole, is_sealed, None))),
+            Ok(None) => uncovered_target(&inbound, &self.env)
+                .map(|covered| covered.map(|(whole, client)| (whole, false, Some(client)))),
+            Err(reason) => Err(reason),
+        };
+        let reason = match opened {
+            Ok(None) => return self.on_plain(inbound, false, None, out),
+            Ok(Some((whole, is_sealed, contact_of))) => match &Message::parse(&whole) {
+                Ok(message) => {
                     let inbound = InboundMessage { message, ..inbound };
-                    self.on_plain(inbound, false, Some(client), out);
+                    return self.on_plain(inbound, is_sealed, contact_of, out);
                 }
-            }
-            Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
+                // It was sealed as its sender had written it, and is no message with that.
+                Err(_) => MessageReason::MalformedRequest,
+            },
+            Err(reason) => reason,
+        };
+        reply::refuse(&inbound, reason, &mut self.env, out);
+        if let StartLine::Response { .. } = inbound.message.start() {
+            let from = (inbound.origin.link, inbound.leg);
+            self.env.note_stray(from, inbound.now, out);
         }
     }
 

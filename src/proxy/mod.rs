@@ -123,6 +123,7 @@ mod token_fields;
 mod token_keys;
 mod token_mac;
 mod transaction;
+mod way_back;
 mod wheel;
 
 pub(crate) use account::{Account, Hold, ShardMemory};

@@ -3,9 +3,9 @@
 //!
 //! A response passes these questions in order, and is dropped at the first that is not met: is
 //! there a branch that waits for it, does it come from the leg that was asked, is its method the
-//! one that was sent, is there a Via below this node's, does it repeat what the request was called
-//! by. Then the client transaction decides what it
-//! means: a sign of life, a success, or the end of the branch.
+//! one that was sent, is the Via below this node's that of whoever asked, does it repeat what the
+//! request was called by. Then the client transaction decides what it means: a sign of life, a
+//! success, or the end of the branch.
 //!
 //! A 503 is never passed on (RFC 3261 §16.7 step 6): it would take this node out of service at the
 //! caller, although only one of the servers behind it has no room.
@@ -18,13 +18,13 @@ use super::inbound::InboundMessage;
 use super::interface::Actions;
 use super::leg::Leg;
 use super::outgoing::MessageWriter;
-use super::same_party;
 use super::transaction::{
     ClientTransaction, NonInviteServer, ResponseEffect, ServerTransaction, T64, TIMER_C,
     TransactionTimer,
 };
+use super::{same_party, way_back};
 use crate::reason::MessageReason;
-use crate::sip::{CSeq, HeaderName, Message, Method};
+use crate::sip::{CSeq, HeaderName, Message, Method, Via};
 use crate::topology::ClientPath;
 use std::hash::Hasher as _;
 
@@ -85,9 +85,11 @@ impl ResponseContext {
         if !is_matching {
             return Err(MessageReason::ResponseUnmatched);
         }
-        // RFC 3261 §16.7 step 3: the next one on the way back could not be found, and whoever asked
-        // discards it (§18.1.2).
-        if !has_next_via(message) || !self.is_repeated_in(message, cseq.number, env) {
+        // RFC 3261 §16.7 step 3: whoever asked would not know it (§18.1.2).
+        let asked = (&self.request[..], &self.places);
+        if !way_back::is_returned(message, asked, env)
+            || !self.is_repeated_in(message, cseq.number, env)
+        {
             return Err(MessageReason::ResponseMalformed);
         }
         if let Some(peer) = target.peer().and_then(|key| env.links.peer(key)) {
@@ -157,6 +159,12 @@ impl ResponseContext {
     pub(super) fn dialog(&self, env: &Environment) -> u64 {
         let dialog = self.places.dialog(&self.request);
         dialog_hash(dialog.call_id, Some(dialog.from_tag), env)
+    }
+
+    /// The hop that asked, by its Via.
+    pub(super) fn asker(&self, env: &Environment) -> u64 {
+        let via = Via::parse(self.places.via(&self.request));
+        via.map_or(0, |via| way_back::hop(&via, env))
     }
 
     /// §16.7 step 2 and 5: 100 stays here; 101-199 to INVITE go upstream and restart Timer C; a
@@ -356,13 +364,6 @@ impl ResponseContext {
             env.send_upstream(self.upstream, start, out);
         }
     }
-}
-
-/// Whether there is a Via below this node's. Nothing of it is read: the next hop may judge it.
-pub(crate) fn has_next_via(response: &Message<'_>) -> bool {
-    // Each line has a value, if only an empty one.
-    let second = || response.values(HeaderName::Via).nth(1);
-    response.repeated().has(HeaderName::Via) || second().is_some()
 }
 
 /// A hash of Call-ID and From tag.

@@ -46,6 +46,10 @@ impl TextPlace {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestPlaces {
     request_uri: TextPlace,
+    /// The topmost Via value as it came.
+    via: TextPlace,
+    /// Of it what its sender knows an answer by: from its begin to the end of sent-by and branch.
+    via_names: TextPlace,
     call_id: TextPlace,
     /// The value of From as a whole: an answer repeats it byte for byte, or nearly all do.
     from: TextPlace,
@@ -63,8 +67,15 @@ impl RequestPlaces {
     pub(crate) fn of(request: &InboundRequest<'_, '_>) -> Self {
         let message = request.inbound.message;
         let place = |part| TextPlace::of(message, part);
+        let via = &request.via;
+        // The first value of its line, and its parameters reach to its end.
+        let start = TextPlace::of_field(message, HeaderName::Via).start;
+        let named = place(via.branch).end.max(place(Some(via.sent_by)).end);
+        let to = |end| TextPlace { start, end };
         Self {
             request_uri: place(Some(request.request_uri)),
+            via: to(place(Some(via.params)).end),
+            via_names: to(named),
             call_id: place(Some(request.call_id)),
             from: TextPlace::of_field(message, HeaderName::From),
             from_uri: place(Some(request.from.uri)),
@@ -79,6 +90,16 @@ impl RequestPlaces {
     /// after it was read.
     pub(crate) fn call_id<'r>(&self, request: &'r [u8]) -> &'r [u8] {
         self.call_id.part(request)
+    }
+
+    /// Its topmost Via value.
+    pub(crate) fn via<'r>(&self, request: &'r [u8]) -> &'r [u8] {
+        self.via.part(request)
+    }
+
+    /// That value up to the end of sent-by and branch, whichever comes last.
+    pub(crate) fn via_names<'r>(&self, request: &'r [u8]) -> &'r [u8] {
+        self.via_names.part(request)
     }
 
     /// The value of From.

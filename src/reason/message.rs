@@ -251,8 +251,9 @@ reasons! {
             check: "the Via lines of the response in the sender's trace",
             remedy: "fix the sender: it answers on the wrong connection",
         /// the start line or a header field of the response breaks the grammar of RFC 3261; From, To, Call-ID or
-        /// CSeq is missing or stands twice, or Call-ID, From tag or CSeq number is not the request's; or Via lines
-        /// are missing below this node's
+        /// CSeq is missing or stands twice, or Call-ID, From tag or CSeq number is not the request's; or the Via
+        /// below this node's is missing or has another sent-by or branch than the request came with, so that its
+        /// sender would not know the answer
         ResponseMalformed "response_malformed" (rfc "RFC 3261 §8.2.6.2")
             check: "the response in its sender's trace",
             remedy: "capture the response at its sender, and fix the sender",

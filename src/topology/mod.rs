@@ -98,7 +98,8 @@ pub use peering::{
     ClientPath, DialAddress, Lookup, NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Stage,
     Strategy,
 };
-pub(crate) use pem::certificates as certificates_in;
+pub use pem::{certificates as certificates_in, private_key as private_key_in};
+pub use pem_error::PemError;
 pub use pin::Pin;
 pub(crate) use printable::{acts_on_reader, printable};
 pub(crate) use quantity::{duration, show_duration, show_size};

@@ -73,7 +73,10 @@ impl ObjectKind {
 /// The certificates of a file, in its order; at least one.
 ///
 /// For callers outside of loading, such as `explain` and `probe`.
-pub(crate) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+///
+/// # Errors
+/// Why the file does not hold what it should.
+pub fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     certificates_for(file, Wanted::Chain)
 }
 
@@ -162,7 +165,10 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
 /// The one private key of a file.
 ///
 /// Exactly one: with two it would have to be guessed which belongs to the chain.
-pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
+///
+/// # Errors
+/// Why the file does not hold what it should.
+pub fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     let nothing = PemError::Nothing("private key (-----BEGIN PRIVATE KEY-----)");
     let text = match content(file)? {
         Content::Der(objects) => {

@@ -2,7 +2,7 @@
 
 /// Why a file does not hold what it should.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PemError {
+pub enum PemError {
     /// The armour or its base64 is broken.
     #[error("line {line} of it: {what}")]
     Broken {

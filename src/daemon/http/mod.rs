@@ -19,5 +19,6 @@ mod server;
 mod snapshot;
 mod socket;
 
+pub use request::{HostRules, Resource, wanted as wanted_of};
 pub(super) use run::run;
 pub(super) use socket::HttpSocket;

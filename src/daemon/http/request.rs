@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Resource {
+pub enum Resource {
     /// `/`: the page.
     Page,
     /// `/metrics`.
@@ -24,18 +24,18 @@ pub(super) enum Resource {
 }
 
 /// By which names this node may be asked.
-pub(super) struct HostRules<'h> {
+pub struct HostRules<'h> {
     /// The address that the connection came to.
-    pub(super) local: IpAddr,
+    pub local: IpAddr,
     /// `[http] hosts`.
-    pub(super) hosts: &'h [String],
+    pub hosts: &'h [String],
 }
 
 /// What a request asks for.
 ///
 /// # Errors
 /// The status that it is refused with.
-pub(super) fn wanted(request: &Parts, rules: &HostRules<'_>) -> Result<Resource, StatusCode> {
+pub fn wanted(request: &Parts, rules: &HostRules<'_>) -> Result<Resource, StatusCode> {
     rules.check(request)?;
     // Nothing here takes a body, and nobody should send megabytes to find out.
     let length = request.headers.get(CONTENT_LENGTH);

@@ -2,9 +2,16 @@
 //! message.
 //!
 //! Only what this node has sealed for this very peer is opened, and only in fields where a peer
-//! sends back what it was given: the Request-URI, Route, the Vias of a response, and references in
-//! a transfer. A token at this node's name that does not open is an attempt to be taken for
-//! somebody else, and the message is refused.
+//! sends back what it was given. What does not open:
+//!
+//! | where | what becomes of the message | why |
+//! |---|---|---|
+//! | Via of a response, as this node writes a sealed one | dropped, `token_forged` | altered, or another peer's |
+//! | Via of a response, otherwise: no longer in that form, unreadable, gone | dropped, `response_malformed` | who asked would not know the answer; nothing here can tell this from a server's own Via, so `way_back` compares it with the request's |
+//! | a URI with a token at this node's name, in any of these fields | refused or dropped, `token_forged` | an attempt to be taken for somebody else |
+//! | Request-URI and Route that cannot be read | refused | admission reads them, token or not |
+//! | Record-Route and Path of a response, contacts of a 3xx, references, that cannot be read or name somebody else | relayed | the peer may put such values there by itself: they are addresses that whoever asked may try or not, its transaction ends by the answer all the same, and a request that follows them here is judged anew |
+//! | Contact of other messages, bodies, fields that no rule names | relayed | they are the peer's own |
 use super::fields::REFERENCES;
 use super::seal::SealedKind;
 use super::towards::{BRANCH, Hiding, USER};
@@ -24,7 +31,7 @@ pub(crate) fn unhidden(
     message: &Message<'_>,
     env: &Environment,
 ) -> Result<Option<(Vec<u8>, bool)>, MessageReason> {
-    let Some(hiding) = from.peer().and_then(|peer| Hiding::of(peer, env)) else {
+    let Some(hiding) = from.peer().and_then(|peer| Hiding::opening(peer, env)) else {
         return Ok(None);
     };
     let is_sealed = || match message.start() {
@@ -49,6 +56,7 @@ impl Hiding<'_> {
                 &[HeaderName::Route]
             }
             StartLine::Response { status, .. } => {
+                // One that cannot be read, or is in another form, has no token to open: see above.
                 if let Some(via) = splices.second_via()
                     && let Some(token) = via.branch.and_then(|b| b.strip_prefix(BRANCH))
                 {

@@ -111,7 +111,11 @@ pub(crate) fn cover_contacts(
 }
 
 /// A registrar's answer with the contacts of clients as they were registered, whichever client's they are; `None` if
-/// there are none in it. What does not open is not this site's, or of a key that is gone: it stays.
+/// there are none in it.
+///
+/// What does not open is not this site's, of a key that is gone, or damaged: it stays, since a registrar may list
+/// contacts from anywhere. The client finds its answer by the Via, takes such a contact for another device's, and
+/// learns nothing from a token.
 pub(crate) fn uncovered_contacts(message: &Message<'_>, env: &Environment) -> Option<Vec<u8>> {
     let mut splices = Splices::new(message);
     for value in message.values(HeaderName::Contact).flatten() {

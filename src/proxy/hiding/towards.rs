@@ -3,6 +3,7 @@ use super::seal::{SealedKind, open_token};
 use crate::proxy::environment::Environment;
 use crate::proxy::interface::without_port;
 use crate::proxy::leg::{Leg, PeerKey};
+use crate::proxy::listing::ListedPeer;
 use crate::proxy::routing::Routing;
 use crate::proxy::token::TokenBox;
 use crate::reason::MessageReason;
@@ -33,13 +34,30 @@ impl<'c> Hiding<'c> {
     /// For a peer from which the topology is hidden; `None` for any other.
     pub(crate) fn of(peer: PeerKey, env: &'c Environment) -> Option<Self> {
         env.links.peer(peer).filter(|p| p.hide_topology)?;
-        Some(Self {
+        Some(Self::towards(peer, env))
+    }
+
+    /// For a peer that may send back what was sealed for it: the same, and one from which the topology was hidden before a
+    /// reload. Its calls go on, and so do the tokens in them.
+    pub(super) fn opening(peer: PeerKey, env: &'c Environment) -> Option<Self> {
+        let is_former = |p: &ListedPeer| {
+            let entry = p.under.as_ref().map_or(p.key, |under| under.peer);
+            !env.formerly_hidden.is_empty() && env.formerly_hidden.contains(&entry)
+        };
+        env.links
+            .peer(peer)
+            .filter(|p| p.hide_topology || is_former(p))?;
+        Some(Self::towards(peer, env))
+    }
+
+    fn towards(peer: PeerKey, env: &'c Environment) -> Self {
+        Self {
             tokens: &env.tokens,
             routing: env.routing(),
             peer,
             sent_by: env.sent_by(Leg::Peer(peer)),
             has_many_names: env.tables.listing.advertises,
-        })
+        }
     }
 
     /// Whether the peer finds this node by this host. Any other name of this node is as good as none for a partner that

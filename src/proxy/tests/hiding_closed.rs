@@ -405,6 +405,98 @@ fn an_answer_that_has_lost_the_sealed_via_goes_nowhere() {
     w.expect(home, "SIP/2.0 200");
 }
 
+/// A partner that damages what it was given, wherever: the caller gets no answer that it would not know.
+#[test]
+fn an_answer_whose_sealed_via_does_not_open_goes_nowhere() {
+    let mut w = hiding_world();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let mut calls = 0;
+    let mut call = |w: &mut World| {
+        calls += 1;
+        let branch = format!("z9hG4bKcall{calls}");
+        let request = Request::invite()
+            .uri("sip:x@fabrikam.test")
+            .to("<sip:x@fabrikam.test>")
+            .branch(&branch)
+            .more("Via: SIP/2.0/TLS 10.0.0.99;branch=z9hG4bKphone\n");
+        w.ask(home, request);
+        let asked = w.expect(partner, "INVITE");
+        let sealed = fields(&asked, "Via")[1].to_owned();
+        (answer(&asked, "200 OK", ""), sealed, branch)
+    };
+    let (_, other, _) = call(&mut w);
+    let token = other.find("z9hG4bKh.").unwrap() + "z9hG4bKh.".len();
+    // Every octet in front of the token, and some of it.
+    for place in 0..token + 20 {
+        for octet in [b'x', b',', b' '] {
+            let (ok, sealed, branch) = call(&mut w);
+            let mut damaged = sealed.clone().into_bytes();
+            damaged[place] = octet;
+            let damaged = String::from_utf8(damaged).unwrap();
+            w.send(partner, &ok.replacen(&sealed, &damaged, 1));
+            // Of the rest nothing is asked for but the branch: it is this node that has written it.
+            if let Some(opened) = w.take(home) {
+                assert!(place < token || damaged == sealed, "{damaged}: {opened}");
+                assert!(field(&opened, "Via").unwrap().contains(&branch));
+                assert_eq!(fields(&opened, "Via").len(), 2, "{opened}");
+                assert!(w.reasons().is_empty());
+                continue;
+            }
+            let reasons = w.reasons();
+            assert!(
+                matches!(reasons[..], ["response_malformed" | "token_forged"]),
+                "{damaged}: {reasons:?}"
+            );
+        }
+    }
+    // One that was sealed for another call of the same partner.
+    let (ok, sealed, _) = call(&mut w);
+    w.send(partner, &ok.replacen(&sealed, &other, 1));
+    w.silent(home);
+    assert_eq!(w.reasons(), ["response_malformed"]);
+    // Nothing of that ended the call.
+    w.send(partner, &ok);
+    w.expect(home, "SIP/2.0 200");
+}
+
+/// A reload ends no call: what was sealed for the partner before comes back after it.
+#[test]
+fn what_was_hidden_before_a_reload_is_opened_after_it() {
+    let mut w = hiding_world();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let more =
+        "Record-Route: <sip:fe01.contoso.test;lr>\nContact: <sip:alice@10.0.0.99;transport=tls>\n";
+    w.send(home, &invite(more));
+    let asked = w.expect(partner, "INVITE");
+    assert!(!asked.contains("10.0.0.99"), "{asked}");
+    w.load(topology());
+    let contact = "Contact: <sip:x@203.0.113.5;transport=tls>\n";
+    w.answers_with(partner, &asked, 200, contact);
+    let ok = w.expect(home, "SIP/2.0 200");
+    assert_eq!(fields(&ok, "Via").len(), 1, "{ok}");
+    assert!(ok.contains("<sip:fe01.contoso.test;lr>"), "{ok}");
+    // The partner hangs up: it knows the caller by what was sealed.
+    let target = field(&asked, "Contact").unwrap();
+    let target = target.split(['<', '>']).nth(1).unwrap();
+    let routes: Vec<_> = fields(&asked, "Record-Route");
+    let route: String = routes.iter().map(|r| format!("Route: {r}\n")).collect();
+    let bye = Request::of("BYE")
+        .uri(target)
+        .from("<sip:x@fabrikam.test>;tag=b")
+        .to("<sip:alice@contoso.test>;tag=a")
+        .branch("z9hG4bKbye")
+        .more(&route);
+    w.ask(partner, bye);
+    let bye = w.expect(home, "BYE sip:alice@10.0.0.99;transport=tls ");
+    assert!(bye.contains("fe01.contoso.test;lr"), "{bye}");
+    // What is sent from now on is not hidden.
+    let later = invite(more).replace("z9hG4bKone", "z9hG4bKlater");
+    w.send(home, &later);
+    let asked = w.expect(partner, "INVITE");
+    assert!(asked.contains("10.0.0.99"), "{asked}");
+    assert!(w.reasons().is_empty());
+}
+
 #[test]
 fn what_cannot_be_read_is_not_sent() {
     let tokens = tokens(&[], [7; 32]);

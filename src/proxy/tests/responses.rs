@@ -423,3 +423,113 @@ fn a_response_is_relayed_only_if_it_has_what_the_request_was_called_by_once() {
         }
     }
 }
+
+/// Whoever asked finds its transaction by branch and sent-by of its own Via, and by nothing else (RFC 3261 §17.1.3, §18.1.2).
+#[test]
+fn an_answer_that_whoever_asked_would_not_know_is_dropped_and_it_has_another() {
+    let own = "SIP/2.0/TLS ua.invalid:5061;branch=z9hG4bKone";
+    let damaged: [(&str, &str); 10] = [
+        ("z9hG4bKone", "z9hG4bKonf"),
+        ("z9hG4bKone", "z9hG4bKone1"),
+        ("z9hG4bKone", "z9hG4bKon"),
+        (";branch=z9hG4bKone", ""),
+        ("branch=z9hG4bKone", "branch=z9hG4bKone;branch=z9hG4bKtwo"),
+        ("ua.invalid", "ub.invalid"),
+        ("ua.invalid", "ua,invalid"),
+        (":5061", ":5062"),
+        ("SIP/2.0/TLS ua", "SIP/2.0 ua"),
+        (
+            "SIP/2.0/TLS ua",
+            "SIP/2.0/TLS 192.0.2.66;branch=z9hG4bKmore\nVia: SIP/2.0/TLS ua",
+        ),
+    ];
+    for method in ["INVITE", "MESSAGE"] {
+        let mut w = World::new();
+        let (client, home) = (w.client(), w.peer(FE01));
+        w.ask(client, Request::of(method));
+        let request = w.expect(home, method);
+        let genuine = answer(&request, "200 OK", "");
+        let damage =
+            |(is, reads): (&str, &str)| genuine.replacen(own, &own.replacen(is, reads, 1), 1);
+        for one in damaged {
+            assert_ne!(damage(one), genuine);
+            w.send(home, &damage(one));
+            w.silent(client);
+            assert_eq!(w.reasons(), ["response_malformed"], "{one:?}");
+        }
+        // What the way back does not go by may be written otherwise.
+        let as_read = (
+            "SIP/2.0/TLS ua.invalid:5061",
+            "SIP / 2.0/tls  UA.invalid. : 5061 ;x",
+        );
+        w.send(home, &damage(as_read));
+        w.expect(client, "SIP/2.0 200");
+        if method == "INVITE" {
+            // Further 2xx of a fork are held to the same, when the request is gone.
+            for one in damaged {
+                w.send(home, &damage(one));
+                w.silent(client);
+                assert_eq!(w.reasons(), ["response_malformed"], "{one:?}");
+            }
+            for sound in [as_read, (own, own)] {
+                w.send(home, &damage(sound).replacen(";tag=b", ";tag=c", 1));
+                w.expect(client, "SIP/2.0 200");
+            }
+        }
+    }
+    // Nothing else comes: the caller has its answer by the timer.
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.ask(client, Request::invite());
+    let invite = w.expect(fe01, "INVITE");
+    let other = answer(&invite, "200 OK", "").replacen("z9hG4bKone", "z9hG4bKtwo", 1);
+    w.send(fe01, &other);
+    assert_eq!(w.reasons(), ["response_malformed"]);
+    w.pass(9 * SECOND);
+    w.expect(fe02, "INVITE");
+    w.pass(33 * SECOND);
+    w.expect(client, "SIP/2.0 100");
+    w.expect(client, "SIP/2.0 408");
+    w.silent(client);
+}
+
+/// Via values as clients and servers write them: `rport` before the branch and behind it, lists, addresses, and no branch at all.
+#[test]
+fn an_answer_finds_its_way_back_however_the_via_was_written() {
+    for (number, via) in [
+        "SIP/2.0/TLS 10.0.0.5:49152;rport;branch=z9hG4bKb1;alias",
+        "SIP/2.0/TLS 10.0.0.5:49152;branch=z9hG4bKb2;rport",
+        "SIP/2.0/TLS [2001:db8::b]:5061;rport;branch=z9hG4bKb3",
+        "SIP/2.0/TLS 10.0.0.5 : 49152 ; branch = z9hG4bKb4",
+        "SIP/2.0/TLS Phone.local.;received=203.0.113.9;branch=z9hG4bKb5;keep",
+        "SIP/2.0/TLS 10.0.0.5:49152;branch=z9hG4bKb6, SIP/2.0/UDP 10.0.0.6;branch=z9hG4bKb0",
+        "SIP/2.0/TLS a_b.invalid;branch=z9hG4bKb7;x=\"a,b\"",
+        "SIP/2.0/TLS 10.0.0.5:49152",
+        "SIP/2.0/TLS 10.0.0.5:49152;branch=1",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut w = World::new();
+        let (client, home) = (w.client(), w.peer(FE01));
+        let usual = "SIP/2.0/TLS ua.invalid:5061;branch=z9hG4bKone";
+        let invite = Request::invite().to_string().replacen(usual, via, 1);
+        w.send(client, &invite);
+        let asked = w.expect(home, "INVITE");
+        w.answers(home, &asked, 180);
+        w.expect(client, "SIP/2.0 180");
+        // One line of all values, as some write them.
+        let lines = fields(&asked, "Via");
+        let joined = format!("Via: {}\n", lines.join(", "));
+        let mut ok = answer(&asked, "200 OK", "");
+        for line in &lines {
+            ok = ok.replacen(&format!("Via: {line}\n"), "", 1);
+        }
+        let ok = ok.replacen('\n', &format!("\n{joined}"), 1);
+        w.send(home, &ok);
+        w.expect(client, "SIP/2.0 200");
+        w.answers(home, &asked, 200);
+        w.expect(client, "SIP/2.0 200");
+        assert!(w.reasons().is_empty(), "{number}");
+    }
+}
