@@ -477,15 +477,12 @@ fn within_memory(
 /// Keyed: nobody can make a request look like one that has passed here before. Cut to 32 bits,
 /// since it stands in every branch and only values of the same request are ever compared.
 fn loop_hash(request: &InboundRequest<'_, '_>, env: &Environment) -> u32 {
-    env.secrets.hash(|h| {
-        h.write_u64(request.inbound.leg.as_u64());
-        h.write_u32(request.cseq.number);
-        h.write(request.call_id);
-        h.write_u8(0);
-        h.write(request.request_uri);
+    env.secrets.hash(|input| {
+        input.write_u64(request.inbound.leg.as_u64());
+        input.write_u32(request.cseq.number);
+        input.texts([request.call_id, request.request_uri]);
         for route in &request.routes {
-            h.write_u8(0);
-            h.write(route.uri);
+            input.texts([route.uri]);
         }
     }) as u32
 }

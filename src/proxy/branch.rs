@@ -48,10 +48,11 @@ impl Branch {
         let (front, slot) = front.split_at_mut(AT_SLOT);
         let (_, shard) = front.split_at_mut(COOKIE.len());
         let (_, loop_hash) = back.split_at_mut(1);
-        put_hex(u64::from(self.shard), shard);
-        put_hex(u64::from(self.key.slot), slot);
-        put_hex(self.key.nonce, nonce);
-        put_hex(u64::from(self.loop_hash), loop_hash);
+        let [.., high, low] = digits(u32::from(self.shard));
+        shard.copy_from_slice(&[high, low]);
+        slot.copy_from_slice(&digits(self.key.slot));
+        nonce.copy_from_slice(&hex(self.key.nonce));
+        loop_hash.copy_from_slice(&digits(self.loop_hash));
         text
     }
 
@@ -59,84 +60,100 @@ impl Branch {
     /// element rewrites is not recognised, and a branch must come back byte for byte anyway (RFC
     /// 3261 §8.1.3.3).
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        if text.len() != LENGTH {
-            return None;
-        }
-        let rest = text.strip_prefix(COOKIE)?;
-        let (shard, rest) = rest.split_at_checked(2)?;
-        let (slot, rest) = rest.split_at_checked(8)?;
-        let (nonce, rest) = rest.split_at_checked(16)?;
-        let hash = rest.strip_prefix(b".")?;
+        let text: &BranchText = text.try_into().ok()?;
+        let (shard, rest) = text.strip_prefix(COOKIE)?.split_first_chunk::<2>()?;
+        let (slot, rest) = rest.split_first_chunk()?;
+        let (high, rest) = rest.split_first_chunk()?;
+        let (low, rest) = rest.split_first_chunk()?;
+        let loop_hash = rest.strip_prefix(b".")?.first_chunk()?;
+        let [tens, ones] = *shard;
         Some(Self {
-            shard: number(shard)? as u8,
+            shard: number(&[b'0', b'0', b'0', b'0', b'0', b'0', tens, ones])? as u8,
             key: BranchKey {
-                slot: number(slot)? as u32,
-                nonce: number(nonce)?,
+                slot: number(slot)?,
+                nonce: u64::from(number(high)?) << 32 | u64::from(number(low)?),
             },
-            loop_hash: number(hash)? as u32,
+            loop_hash: number(loop_hash)?,
         })
     }
 }
 
-/// The low digits of a number.
-pub(crate) fn hex<const N: usize>(value: u64) -> [u8; N] {
-    let mut out = [0; N];
-    put_hex(value, &mut out);
+/// A number in lower-case hex.
+pub(crate) fn hex(value: u64) -> [u8; 16] {
+    let mut out = [0; 16];
+    let (high, low) = out.split_at_mut(8);
+    high.copy_from_slice(&digits((value >> 32) as u32));
+    low.copy_from_slice(&digits(value as u32));
     out
 }
 
-/// Puts the low digits of a number there, as many as there is room for.
-#[inline]
-fn put_hex(value: u64, out: &mut [u8]) {
-    let mut rest = value;
-    for digit in out.iter_mut().rev() {
-        let nibble = (rest & 15) as u8;
-        // From behind the nine to `a`.
-        *digit = nibble + b'0' + (b'a' - b'9' - 1) * u8::from(nibble > 9);
-        rest >>= 4;
-    }
+/// The same byte in each place of a word.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
 }
 
-/// The number that all of these digits are.
+/// The eight digits of a number, all of them at once.
 #[inline]
-fn number(digits: &[u8]) -> Option<u64> {
-    // What is no digit is seen once, behind the last: no branch for each of them.
-    let value = |digit: u8| NIBBLES.get(usize::from(digit)).copied();
-    let (mut number, mut seen) = (0, 0);
-    for &digit in digits {
-        let nibble = value(digit).unwrap_or(NO_DIGIT);
-        seen |= nibble;
-        number = number << 4 | u64::from(nibble);
-    }
-    (seen < NO_DIGIT).then_some(number)
+fn digits(value: u32) -> [u8; 8] {
+    // Half of the digits after another half of them moves up, until each has a byte to itself.
+    let word = u64::from(value);
+    let word = (word << 16 | word) & 0x0000_ffff_0000_ffff;
+    let word = (word << 8 | word) & 0x00ff_00ff_00ff_00ff;
+    let word = (word << 4 | word) & each(0xf);
+    written(word).to_be_bytes()
 }
 
-/// No digit's value is as large.
-const NO_DIGIT: u8 = 0x80;
-/// The value of each digit.
-static NIBBLES: [u8; 256] = nibbles();
+/// The digits of the numbers below sixteen in each byte of a word.
+#[inline]
+fn written(word: u64) -> u64 {
+    // One for each that is above nine, and so a letter.
+    let letters = (word + each(6)) >> 4 & each(1);
+    word + each(b'0') + letters * u64::from(b'a' - b'0' - 10)
+}
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "evaluated at compile time over a table of 256 entries"
-)]
-const fn nibbles() -> [u8; 256] {
-    let mut values = [NO_DIGIT; 256];
-    let mut digit = 0;
-    while digit < 10 {
-        values[b'0' as usize + digit] = digit as u8;
-        digit += 1;
+/// The number that eight digits are.
+#[inline(always)]
+fn number(digits: &[u8; 8]) -> Option<u32> {
+    let digits = u64::from_be_bytes(*digits);
+    // Letters have a bit that digits have not.
+    let letters = digits >> 6 & each(1);
+    let word = ((digits & each(0xf)) + 9 * letters) & each(0xf);
+    // What reads as the same number and is another character is no digit.
+    if written(word) != digits {
+        return None;
     }
-    while digit < 16 {
-        values[b'a' as usize + digit - 10] = digit as u8;
-        digit += 1;
-    }
-    values
+    let word = (word >> 4 | word) & 0x00ff_00ff_00ff_00ff;
+    let word = (word >> 8 | word) & 0x0000_ffff_0000_ffff;
+    Some((word >> 16 | word) as u32)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn digits_are_those_of_the_standard_library(value: u32, text in "[0-9a-f]{7}[\\x00-\\x7f]") {
+            let written = digits(value);
+            prop_assert_eq!(str::from_utf8(&written).unwrap(), format!("{value:08x}"));
+            prop_assert_eq!(number(&digits(value)), Some(value));
+            let is_hex = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+            let expected = text.bytes().all(|b| is_hex(&b));
+            let expected = expected.then(|| u32::from_str_radix(&text, 16).unwrap());
+            prop_assert_eq!(number(text.as_bytes().first_chunk().unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn no_other_byte_is_a_digit_in_any_place() {
+        for (place, b) in (0..8).flat_map(|place| (0..=255).map(move |b| (place, b))) {
+            let mut text = *b"00000000";
+            text[place] = b;
+            let is_hex = b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            assert_eq!(number(&text).is_some(), is_hex, "{b:#x} at {place}");
+        }
+    }
 
     #[test]
     fn a_branch_survives_its_text() {

@@ -4,7 +4,7 @@
 use super::log_key::LogKey;
 use super::token::has_token_form;
 use crate::observe::Parties;
-use crate::sip::{Address, HeaderName, Message, StartLine, find};
+use crate::sip::{Address, HeaderName, Message, StartLine, find, find_either};
 use crate::topology::LogIdentities;
 use std::borrow::Cow;
 
@@ -88,7 +88,7 @@ fn logged(uri: &[u8], how: LogIdentities, key: LogKey) -> Cow<'_, [u8]> {
         LogIdentities::Full => text.extend_from_slice(user),
         LogIdentities::Hashed => {
             text.push(b'~');
-            text.extend_from_slice(&super::branch::hex::<16>(key.hash(user)));
+            text.extend_from_slice(&super::branch::hex(key.hash(user)));
         }
         LogIdentities::Domain => {}
     }
@@ -101,9 +101,7 @@ fn logged(uri: &[u8], how: LogIdentities, key: LogKey) -> Cow<'_, [u8]> {
 
 /// What stands before the parameters and headers of a URI.
 fn until_params(text: &[u8]) -> &[u8] {
-    let params = find(b';', text).unwrap_or(text.len());
-    let text = text.get(..params).unwrap_or_default();
-    let end = find(b'?', text).unwrap_or(text.len());
+    let end = find_either(b';', b'?', text).unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
 }
 

@@ -22,7 +22,6 @@ use crate::reason::{MessageReason, Rule};
 use crate::sip::{Address, CSeq, HeaderName, Host, Message, Method, Uri, Via, plain_user};
 use smallvec::SmallVec;
 use std::hash::Hasher as _;
-use std::net::IpAddr;
 use std::time::Instant;
 
 /// The most Route values of a request: Max-Forwards begins at 70, so no honest route is longer; and
@@ -95,6 +94,8 @@ pub(crate) struct InboundRequest<'m, 'a> {
     pub(crate) binding: Option<BindingId>,
     /// Who has sent it to the sibling that it came from, if that has handed it over.
     pub(crate) handed: Option<Box<HandedOver>>,
+    /// Who sends, as the key has it.
+    side: u64,
     /// What its transaction is kept under.
     pub(crate) key: u128,
 }
@@ -170,6 +171,7 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             routes,
             binding: inbound.held,
             handed: None,
+            side: 0,
             key: 0,
         };
         // From anybody else the field is nothing, and is stripped.
@@ -181,7 +183,7 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             let handed = HandedOver::read(message, token, key, &env.tokens, env.unix())?;
             request.handed = Some(Box::new(handed));
         }
-        let side = match inbound.held {
+        request.side = match inbound.held {
             // Whatever connection it has: its CANCEL and ACK come on the one that it has then.
             Some(id) => id.as_u64(),
             None => same_party::side_of(inbound.origin, inbound.leg, env.routing()),
@@ -190,7 +192,7 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             let own = env.links.binding_of(inbound.origin.link, &request.from_uri);
             request.binding = own.or(inbound.held);
         }
-        request.key = request.transaction_key(side, env);
+        request.key = request.transaction_key(request.side, env);
         Ok(request)
     }
 
@@ -251,6 +253,8 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
         sides
             .chain(link)
             .chain(bindings.map(BindingId::as_u64))
+            // Nearly everybody is who they were: that key has been looked for.
+            .filter(|side| *side != self.side)
             .map(|side| self.transaction_key(side, env))
     }
 
@@ -258,44 +262,31 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
     /// RFC's fields who sent it, so that nobody cancels another's request. A branch without the
     /// cookie (RFC 2543) is replaced by the fields that identified a transaction then.
     fn transaction_key(&self, side: u64, env: &Environment) -> u128 {
-        env.secrets.wide_hash(|text| {
-            // Bytes that are there in every request come before the others.
-            text.write_u64(side);
-            text.write_u8(u8::from(self.via.host.ip().is_some()));
-            text.write_u16(self.via.port.unwrap_or(0));
-            match self.method {
-                Method::Invite | Method::Ack | Method::Cancel => text.field(b"INVITE"),
-                Method::Bye
-                | Method::Options
-                | Method::Register
-                | Method::Prack
-                | Method::Subscribe
-                | Method::Notify
-                | Method::Publish
-                | Method::Info
-                | Method::Refer
-                | Method::Message
-                | Method::Update
-                | Method::Other(_) => text.field(self.method.as_bytes()),
-            }
-            // Names in lower case and addresses in one form, as RFC 3261 §17.2.3 compares sent-by.
-            let mut buffer = [0; 253];
-            match self.via.host.ip() {
-                Some(IpAddr::V4(address)) => text.field(&address.octets()),
-                Some(IpAddr::V6(address)) => text.field(&address.octets()),
-                None => match self.via.host.lower(&mut buffer) {
-                    Some(name) => text.field(name.as_bytes()),
-                    None => text.field(self.via.sent_by),
-                },
-            }
+        let method: &[u8] = match self.method {
+            Method::Invite | Method::Ack | Method::Cancel => b"INVITE",
+            Method::Bye
+            | Method::Options
+            | Method::Register
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Info
+            | Method::Refer
+            | Method::Message
+            | Method::Update
+            | Method::Other(_) => self.method.as_bytes(),
+        };
+        env.secrets.wide_hash(|input| {
+            input.write_u64(side);
+            input.sent_by(&self.via);
             if self.via.has_cookie() {
-                text.field(self.via.branch.unwrap_or_default());
+                input.texts([method, self.via.branch.unwrap_or_default()]);
             } else {
-                text.field(self.request_uri);
-                text.field(self.from.tag().unwrap_or_default());
-                text.field(self.call_id);
-                text.field(&self.cseq.number.to_be_bytes());
-                text.field(self.via.params);
+                input.write_u32(self.cseq.number);
+                let tag = self.from.tag().unwrap_or_default();
+                let (uri, params) = (self.request_uri, self.via.params);
+                input.texts([method, uri, tag, self.call_id, params]);
             }
         })
     }

@@ -122,6 +122,7 @@ mod token;
 mod token_fields;
 mod token_keys;
 mod token_mac;
+mod token_text;
 mod transaction;
 mod way_back;
 mod wheel;

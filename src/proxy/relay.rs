@@ -26,7 +26,6 @@ use super::{same_party, way_back};
 use crate::reason::MessageReason;
 use crate::sip::{CSeq, HeaderName, Message, Method, Via};
 use crate::topology::ClientPath;
-use std::hash::Hasher as _;
 
 impl ResponseContext {
     /// A response to the current branch.
@@ -368,12 +367,8 @@ impl ResponseContext {
 
 /// A hash of Call-ID and From tag.
 pub(crate) fn dialog_hash(call_id: &[u8], tag: Option<&[u8]>, env: &Environment) -> u64 {
-    env.secrets.hash(|hasher| {
-        hasher.write(call_id);
-        // No Call-ID has a blank.
-        hasher.write(b" ");
-        hasher.write(tag.unwrap_or_default());
-    })
+    env.secrets
+        .hash(|input| input.texts([call_id, tag.unwrap_or_default()]))
 }
 
 /// Whether a stored request has this method.

@@ -84,10 +84,10 @@ pub(crate) fn stateless_tag(
 ) -> u64 {
     // The same for the INVITE and its ACK, on whichever connection of the sender they come.
     let side = same_party::side_of(inbound.origin, inbound.leg, env.routing());
-    env.secrets.hash(|h| {
-        h.write_u64(side);
-        h.write(inbound.message.call_id().unwrap_or_default());
-        h.write(branch.unwrap_or_default());
+    let call_id = inbound.message.call_id().unwrap_or_default();
+    env.secrets.hash(|input| {
+        input.write_u64(side);
+        input.texts([call_id, branch.unwrap_or_default()]);
     })
 }
 

@@ -19,14 +19,11 @@ use super::link_id::LinkId;
 use super::token_fields::{Fields, Raw, TokenFault, dead, push_connected, push_leg};
 use super::token_keys::{TokenKey, TokenKeys};
 use super::token_mac::{MAC, Mac};
+use super::token_text::{LONGEST, LONGEST_TEXT, TokenText, decode, encode};
 use crate::sip::plain_user;
 use aws_lc_rs::{constant_time, hmac};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use smallvec::SmallVec;
 
-/// The longest token before encoding: version and kind, key id, node, run, two legs, To hash, MAC.
-const LONGEST: usize = 1 + 1 + 4 + 4 + 9 + 9 + 4 + MAC;
 /// A dialog's token as all may see it, and as only the client has it to which the dialog belongs.
 const FAR: u8 = kind_byte(b'd');
 const OWN: u8 = kind_byte(b'o');
@@ -40,8 +37,6 @@ const LENGTHS: [(u8, usize); 3] = [
 ];
 /// The shortest token as text: a binding's.
 const SHORTEST_TEXT: usize = (1 + 1 + 4 + 8 + 4 + MAC) * 4 / 3;
-/// The longest token as text: it is decoded on the stack, and nothing longer is looked at.
-const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
 const VERSION: u8 = 1;
 
 /// What a verified token contains.
@@ -99,9 +94,6 @@ pub(crate) struct TokenBox {
     run: u64,
 }
 
-/// A token as text, ready for a URI's user part.
-pub(crate) type TokenText = SmallVec<[u8; 64]>;
-
 impl TokenBox {
     /// `site` is the name that every token is bound to, the same on all nodes that go by one name;
     /// `fqdn` is this node's own, and `run` differs between runs of the daemon.
@@ -134,8 +126,7 @@ impl TokenBox {
 
     /// A Record-Route token; it serves only messages with this Call-ID.
     pub(crate) fn dialog(&self, legs: (Leg, Leg), to_host: u32, call_id: &[u8]) -> TokenText {
-        let raw = self.dialog_raw(FAR, legs, to_host);
-        self.seal(raw, call_id)
+        self.seal(self.dialog_raw(legs, to_host), call_id)
     }
 
     /// Both values of the token of a dialog with an unregistered client: what everybody else sees of
@@ -149,7 +140,7 @@ impl TokenBox {
         let Some(key) = self.keys.signing() else {
             return (TokenText::new(), TokenText::new());
         };
-        self.two_by(key, self.dialog_raw(FAR, legs, to_host), call_id)
+        self.two_by(key, self.dialog_raw(legs, to_host), call_id)
     }
 
     /// The same again, of a token that was made before: by each key, since the one that signed may be no longer that which
@@ -160,10 +151,10 @@ impl TokenBox {
         to_host: u32,
         call_id: &[u8],
     ) -> impl Iterator<Item = (TokenText, TokenText)> {
-        let far = self.dialog_raw(FAR, legs, to_host);
+        let far = self.dialog_raw(legs, to_host);
         self.keys
             .all()
-            .map(move |key| self.two_by(key, far.clone(), call_id))
+            .map(move |key| self.two_by(key, far, call_id))
     }
 
     /// Both values as this key signs them, which says so in them.
@@ -171,7 +162,7 @@ impl TokenBox {
         if let Some(id) = far.get_mut(1) {
             *id = key.id;
         }
-        let mut own = far.clone();
+        let mut own = far;
         let mac = key.mac([&far, &self.site, call_id]);
         if let Some(kind) = own.first_mut() {
             *kind = OWN;
@@ -192,32 +183,33 @@ impl TokenBox {
         call_id: &[u8],
     ) -> TokenText {
         let mut raw = self.head(FAR);
-        raw.truncate(2);
-        raw.extend_from_slice(&(over.link.as_u64() ^ self.run).to_be_bytes());
+        raw.put((over.link.as_u64() ^ self.run).to_be_bytes());
         for leg in [caller, callee] {
             match leg == Leg::Peer(over.peer) {
                 true => push_connected(&mut raw, over.peer),
                 false => push_leg(&mut raw, leg),
             }
         }
-        raw.extend_from_slice(&to_host.to_be_bytes());
+        raw.put(to_host.to_be_bytes());
         self.seal(raw, call_id)
     }
 
-    fn dialog_raw(&self, kind: u8, (caller, callee): (Leg, Leg), to_host: u32) -> Raw {
-        let mut raw = self.head(kind);
-        raw.extend_from_slice(&short(self.run).to_be_bytes());
+    fn dialog_raw(&self, (caller, callee): (Leg, Leg), to_host: u32) -> Raw {
+        let mut raw = self.head(FAR);
+        raw.put(self.node.node().to_be_bytes());
+        raw.put(short(self.run).to_be_bytes());
         push_leg(&mut raw, caller);
         push_leg(&mut raw, callee);
-        raw.extend_from_slice(&to_host.to_be_bytes());
+        raw.put(to_host.to_be_bytes());
         raw
     }
 
     /// A Path token.
     pub(crate) fn binding(&self, client: BoundClient) -> TokenText {
         let mut raw = self.head(BINDING);
-        raw.extend_from_slice(&client.id.as_u64().to_be_bytes());
-        raw.extend_from_slice(&client.domain.to_be_bytes());
+        raw.put(self.node.node().to_be_bytes());
+        raw.put(client.id.as_u64().to_be_bytes());
+        raw.put(client.domain.to_be_bytes());
         self.seal(raw, b"")
     }
 
@@ -226,9 +218,11 @@ impl TokenBox {
     /// # Errors
     /// It is none, or not genuine. The comparison takes the same time wherever two MACs differ.
     pub(crate) fn open(&self, text: &[u8], call_id: &[u8]) -> Result<Token, TokenFault> {
-        let signed = self.verify(text, call_id)?;
-        let mut fields = Fields::of(&signed);
-        let kind = fields.u8()?;
+        let mut room = [0; LONGEST];
+        let (kind, signed) = self.verify(text, call_id, &mut room)?;
+        let mut fields = Fields::of(signed);
+        // Its kind, and which key signed it.
+        fields.u8()?;
         fields.u8()?;
         if kind == BINDING {
             // Who has made it is a hint where its client may be, no right.
@@ -258,62 +252,53 @@ impl TokenBox {
         })
     }
 
-    /// What one of the keys has signed.
-    fn verify(&self, text: &[u8], call_id: &[u8]) -> Result<Raw, TokenFault> {
+    /// The kind of a token, and what one of the keys has signed.
+    fn verify<'r>(
+        &self,
+        text: &[u8],
+        call_id: &[u8],
+        room: &'r mut [u8; LONGEST],
+    ) -> Result<(u8, &'r [u8]), TokenFault> {
         // Who has escaped what needs no escape has written the same (RFC 3261 §19.1.4).
         if text.len() > 3 * LONGEST_TEXT {
             return Err(TokenFault::Foreign);
         }
-        let text = &*plain_user(text);
-        if text.len() > LONGEST_TEXT {
-            return Err(TokenFault::Foreign);
-        }
-        let mut buffer = [0u8; LONGEST_TEXT];
-        let length = URL_SAFE_NO_PAD
-            .decode_slice(text, &mut buffer)
-            .map_err(|_| TokenFault::Foreign)?;
-        let raw = buffer.get(..length).ok_or(TokenFault::Foreign)?;
+        let raw = decode(&plain_user(text), room).ok_or(TokenFault::Foreign)?;
         let kind = raw.first().copied().ok_or(TokenFault::Foreign)?;
-        if !LENGTHS.contains(&(kind, length)) {
+        if !LENGTHS.contains(&(kind, raw.len())) {
             return Err(TokenFault::Foreign);
         }
-        let split = raw.len().checked_sub(MAC).ok_or(TokenFault::Forged)?;
-        let (signed, shown) = raw.split_at_checked(split).ok_or(TokenFault::Forged)?;
-        let bound: &[u8] = if kind == BINDING { b"" } else { call_id };
-        let mut input = Raw::from_slice(signed);
-        if let (OWN, Some(first)) = (kind, input.first_mut()) {
-            // The MAC of this value is made from that of the other.
+        // The MAC of a client's own value is made from that of the other.
+        if let (OWN, Some(first)) = (kind, raw.first_mut()) {
             *first = FAR;
         }
+        let (signed, shown) = raw.split_last_chunk::<MAC>().ok_or(TokenFault::Forged)?;
+        let bound: &[u8] = if kind == BINDING { b"" } else { call_id };
         let id = signed.get(1).copied();
         let mut keys = self.keys.all().filter(|key| Some(key.id) == id);
         let is_genuine = keys.any(|key| {
-            let mac = key.mac([&input, &self.site, bound]);
+            let mac = key.mac([signed, &self.site, bound]);
             let mac = if kind == OWN { key.own(mac) } else { mac };
             constant_time::verify_slices_are_equal(&mac, shown).is_ok()
         });
         match is_genuine {
-            true => Ok(Raw::from_slice(signed)),
+            true => Ok((kind, signed)),
             false => Err(TokenFault::Forged),
         }
     }
 
-    /// How each token begins: its kind, the key that will sign it, and the node that makes it.
+    /// How each token begins: its kind, and the key that will sign it. The node that makes it follows in most.
     fn head(&self, kind: u8) -> Raw {
         let mut raw = Raw::new();
-        raw.push(kind);
-        raw.push(self.signing_key().unwrap_or(0));
-        raw.extend_from_slice(&self.node.node().to_be_bytes());
+        raw.put([kind, self.signing_key().unwrap_or(0)]);
         raw
     }
 
     /// The node that has made a token which was verified, as [`PeerKey::node`] has it.
     pub(crate) fn maker(&self, text: &[u8]) -> Option<u32> {
-        let mut buffer = [0u8; LONGEST_TEXT];
-        let length = URL_SAFE_NO_PAD
-            .decode_slice(&*plain_user(text), &mut buffer)
-            .ok()?;
-        let node = buffer.get(..length)?.get(2..)?.first_chunk()?;
+        let mut room = [0; LONGEST];
+        let raw = decode(&plain_user(text), &mut room)?;
+        let node = raw.get(2..)?.first_chunk()?;
         Some(u32::from_be_bytes(*node))
     }
 
@@ -355,9 +340,9 @@ impl TokenBox {
     }
 }
 
-/// A token with its MAC, in the URL alphabet of base64, which needs no escape in a user part.
+/// A token with its MAC, as text.
 fn with_mac(mut raw: Raw, mac: &Mac) -> TokenText {
-    raw.extend_from_slice(mac);
+    raw.put(*mac);
     encode(&raw)
 }
 
@@ -372,20 +357,11 @@ pub(crate) fn has_token_form(user: &[u8]) -> bool {
     if !LENGTHS.iter().any(is_as_long) {
         return false;
     }
-    let mut buffer = [0u8; LONGEST_TEXT];
-    let length = URL_SAFE_NO_PAD.decode_slice(user, &mut buffer);
-    let kind = buffer.first().copied().unwrap_or_default();
-    length.is_ok_and(|length| LENGTHS.contains(&(kind, length)))
-}
-
-/// Base64 of the URL alphabet.
-fn encode(raw: &[u8]) -> TokenText {
-    let mut encoded = [0u8; LONGEST_TEXT];
-    let mut text = TokenText::new();
-    if let Ok(length) = URL_SAFE_NO_PAD.encode_slice(raw, &mut encoded) {
-        text.extend_from_slice(encoded.get(..length).unwrap_or_default());
-    }
-    text
+    let mut room = [0; LONGEST];
+    decode(user, &mut room).is_some_and(|raw| {
+        let kind = raw.first().copied().unwrap_or_default();
+        LENGTHS.contains(&(kind, raw.len()))
+    })
 }
 
 /// Of the run's number as much as tells runs apart.
@@ -400,6 +376,8 @@ const fn kind_byte(kind: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use std::sync::Arc;
 
     fn boxed(keys: &[(u8, [u8; 32])], run: u64) -> TokenBox {

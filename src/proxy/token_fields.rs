@@ -2,10 +2,46 @@
 use super::binding::BindingId;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
-use smallvec::SmallVec;
+use super::token_text::LONGEST;
 
-/// A token's bytes.
-pub(crate) type Raw = SmallVec<[u8; 64]>;
+/// A token's bytes, as many as were written.
+#[derive(Clone, Copy)]
+pub(super) struct Raw {
+    room: [u8; LONGEST],
+    length: usize,
+}
+
+impl Raw {
+    pub(super) fn new() -> Self {
+        Self {
+            room: [0; LONGEST],
+            length: 0,
+        }
+    }
+
+    /// Writes these behind what was written. There is room for every token, and beyond that nothing is written.
+    #[inline]
+    pub(super) fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        let rest = self.room.get_mut(self.length..).unwrap_or_default();
+        if let Some(place) = rest.first_chunk_mut() {
+            *place = bytes;
+            self.length += N;
+        }
+    }
+}
+
+impl std::ops::Deref for Raw {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.room.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl std::ops::DerefMut for Raw {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.room.get_mut(..self.length).unwrap_or_default()
+    }
+}
 
 /// Why a user part is no token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,20 +56,21 @@ pub(crate) enum TokenFault {
 const CONNECTED: u8 = b'c';
 
 /// A leg as tokens have it.
-pub(crate) fn push_leg(raw: &mut Raw, leg: Leg) {
+#[inline]
+pub(super) fn push_leg(raw: &mut Raw, leg: Leg) {
     let (kind, value) = match leg {
         Leg::Peer(key) => (b'p', key.0),
         Leg::Client(link) => (b'f', link.as_u64()),
         Leg::Binding(id) => (b'b', id.as_u64()),
     };
-    raw.push(kind);
-    raw.extend_from_slice(&value.to_be_bytes());
+    raw.put([kind]);
+    raw.put(value.to_be_bytes());
 }
 
 /// The leg of a peer whose connection the token names.
-pub(crate) fn push_connected(raw: &mut Raw, peer: PeerKey) {
-    raw.push(CONNECTED);
-    raw.extend_from_slice(&peer.0.to_be_bytes());
+pub(super) fn push_connected(raw: &mut Raw, peer: PeerKey) {
+    raw.put([CONNECTED]);
+    raw.put(peer.0.to_be_bytes());
 }
 
 /// What is left to be read of a token's bytes.

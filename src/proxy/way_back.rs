@@ -8,8 +8,6 @@
 use super::environment::Environment;
 use super::request_places::RequestPlaces;
 use crate::sip::{HeaderName, Message, Via};
-use std::hash::Hasher as _;
-use std::net::IpAddr;
 
 /// Whether the Via below this node's is the one that this request came with.
 pub(crate) fn is_returned(
@@ -42,19 +40,10 @@ pub(crate) fn next_hop(response: &Message<'_>, env: &Environment) -> Option<u64>
     Some(hop(&Via::parse(next).ok()?, env))
 }
 
-/// A hash of what a hop knows its own Via by. Names in lower case and addresses in one form, as §17.2.3 compares sent-by.
+/// A hash of what a hop knows its own Via by, as §17.2.3 compares sent-by.
 pub(crate) fn hop(via: &Via<'_>, env: &Environment) -> u64 {
-    let mut buffer = [0; 253];
-    env.secrets.hash(|text| {
-        text.write_u16(via.port.unwrap_or(0));
-        match via.host.ip().map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => text.field(&address.octets()),
-            Some(IpAddr::V6(address)) => text.field(&address.octets()),
-            None => {
-                let name = via.host.lower(&mut buffer).map(str::as_bytes);
-                text.field(name.unwrap_or(via.sent_by));
-            }
-        }
-        text.field(via.branch.unwrap_or_default());
+    env.secrets.hash(|input| {
+        input.sent_by(via);
+        input.texts([via.branch.unwrap_or_default()]);
     })
 }

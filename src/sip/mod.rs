@@ -78,4 +78,4 @@ pub use start_line::StartLine;
 pub use status::phrase;
 pub use uri::{Scheme, Uri};
 pub use via::Via;
-pub(crate) use words::find;
+pub(crate) use words::{find, find_either};

@@ -11,29 +11,54 @@ const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
 /// The bit in which lower case differs from upper, in each byte of a word.
 const CASE: u64 = 0x20 * ONES;
 
+/// The bytes of the word that have that value: the lowest bit is right; those above it may be the borrow's.
+#[inline]
+fn marks(b: u8, word: u64) -> u64 {
+    let others = word ^ (u64::from(b) * ONES);
+    others.wrapping_sub(ONES) & !others & HIGH
+}
+
+/// Where the first mark is.
+#[inline]
+fn first(marks: u64) -> Option<usize> {
+    (marks != 0).then(|| marks.trailing_zeros() as usize / 8)
+}
+
 /// Which byte of the word is the first of that value.
 #[inline]
 pub(super) fn place_of(b: u8, word: u64) -> Option<usize> {
-    let others = word ^ (u64::from(b) * ONES);
-    // The lowest bit is right; those above it may be the borrow's.
-    let found = others.wrapping_sub(ONES) & !others & HIGH;
-    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+    first(marks(b, word))
 }
 
-/// Where the first byte of that value stands in a short text.
+/// Where the first byte of that value stands in a short text. It is not zero.
 #[inline]
 pub(crate) fn find(b: u8, text: &[u8]) -> Option<usize> {
-    let (words, _) = text.as_chunks();
+    find_by(text, |word| marks(b, word))
+}
+
+/// Where the first byte of one of these values stands in a short text. Neither is zero.
+#[inline]
+pub(crate) fn find_either(one: u8, other: u8, text: &[u8]) -> Option<usize> {
+    find_by(text, |word| marks(one, word) | marks(other, word))
+}
+
+/// Where the first mark in a text is.
+#[inline]
+fn find_by(text: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
+    let (words, rest) = text.as_chunks();
     for (number, word) in words.iter().enumerate() {
-        if let Some(place) = place_of(b, u64::from_le_bytes(*word)) {
+        if let Some(place) = first(marks(u64::from_le_bytes(*word))) {
             return Some(8 * number + place);
         }
     }
-    let whole = 8 * words.len();
-    let rest = text.get(whole..).unwrap_or_default();
-    rest.iter()
-        .position(|&other| other == b)
-        .map(|at| whole + at)
+    match text.last_chunk() {
+        // The last eight bytes: of those that have been looked at already none is one.
+        Some(last) => {
+            let place = first(marks(u64::from_le_bytes(*last)))?;
+            Some(text.len() - 8 + place)
+        }
+        None => first(marks(first_word(rest))),
+    }
 }
 
 /// Whether that letter, in lower case here, stands in the text in any case.
@@ -113,6 +138,8 @@ mod tests {
         #[test]
         fn words_say_what_bytes_say(text in prop::collection::vec(prop::sample::select(&b"@.azAZ{`[0\xe1\xc1\x00"[..]), 0..40)) {
             prop_assert_eq!(find(b'@', &text), text.iter().position(|&b| b == b'@'));
+            let either = text.iter().position(|b| matches!(b, b'[' | b'0'));
+            prop_assert_eq!(find_either(b'[', b'0', &text), either);
             prop_assert_eq!(has_letter(b'z', &text), text.iter().any(|b| b.eq_ignore_ascii_case(&b'z')));
             let others = text.iter().position(|b| !b.is_ascii_alphabetic());
             prop_assert_eq!(letters(&text), others.unwrap_or(text.len()));

@@ -1,6 +1,5 @@
 //! What names a call: its dialog, as one number that nobody outside can aim at.
 use crate::proxy::secrets::Secrets;
-use std::hash::Hasher as _;
 
 /// A dialog (RFC 3261 §12): its Call-ID and both tags, whichever side sends.
 ///
@@ -15,11 +14,8 @@ impl CallKey {
 
     /// Of a request or response: `from` and `to` are the tags, empty where a program of RFC 2543 has none.
     pub(crate) fn of(secrets: &Secrets, call_id: &[u8], from: &[u8], to: &[u8]) -> Self {
-        Self(secrets.hash(|hasher| {
-            for part in [call_id, from.min(to), from.max(to)] {
-                hasher.field(part);
-            }
-        }))
+        let (first, second) = if from < to { (from, to) } else { (to, from) };
+        Self(secrets.hash(|input| input.texts([call_id, first, second])))
     }
 
     /// The shard that keeps it.
@@ -30,7 +26,7 @@ impl CallKey {
 
 /// A hash of a tag, by which a record knows the caller's side.
 pub(crate) fn tag_hash(secrets: &Secrets, tag: &[u8]) -> u64 {
-    secrets.hash(|hasher| hasher.write(tag))
+    secrets.hash(|input| input.texts([tag]))
 }
 
 #[cfg(test)]
