@@ -26,9 +26,7 @@ pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(event.name().as_bytes());
     out.push(b'"');
     event.fields(&mut |key, value| {
-        out.extend_from_slice(b",\"");
-        out.extend_from_slice(key.name.as_bytes());
-        out.extend_from_slice(b"\":");
+        out.extend_from_slice(key.in_json.as_bytes());
         json_value(key, value, out);
     });
     out.push(b'}');
@@ -56,12 +54,10 @@ impl CallRecord {
 fn object(group: &impl FieldGroup) -> serde_json::Value {
     let mut text = b"{".to_vec();
     group.write_all(&mut |key, value| {
-        if text.len() > 1 {
-            text.push(b',');
-        }
-        text.push(b'"');
-        text.extend_from_slice(key.name.as_bytes());
-        text.extend_from_slice(b"\":");
+        // Its comma belongs to the field before it.
+        let is_first = text.len() == 1;
+        let name = key.in_json.get(usize::from(is_first)..);
+        text.extend_from_slice(name.unwrap_or_default().as_bytes());
         json_value(key, value, &mut text);
     });
     text.push(b'}');
@@ -103,6 +99,8 @@ fn is_short_and_plain(text: &[u8]) -> bool {
 
 /// Plain text in quotes.
 fn quoted(text: &[u8], out: &mut Vec<u8>) {
+    // Once for all of it: the quotes ask for no room of their own then.
+    out.reserve(text.len() + 2);
     out.push(b'"');
     out.extend_from_slice(text);
     out.push(b'"');

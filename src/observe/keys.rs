@@ -5,6 +5,8 @@
 pub struct FieldKey {
     /// The key as it stands in a line; it never changes.
     pub name: &'static str,
+    /// What stands before its value in JSON, where another field stands before it.
+    pub(super) in_json: &'static str,
     /// Meaning and unit, for docs/events.md and for the documentation of the enum's fields.
     pub meaning: &'static str,
     /// Whether the format for terminals shows it too. Long and rarely read values are in JSON only.
@@ -14,9 +16,10 @@ pub struct FieldKey {
 }
 
 impl FieldKey {
-    const fn new(name: &'static str, meaning: &'static str) -> Self {
+    const fn new(name: &'static str, in_json: &'static str, meaning: &'static str) -> Self {
         Self {
             name,
+            in_json,
             meaning,
             on_terminal: true,
             former: None,
@@ -46,7 +49,11 @@ macro_rules! keys {
 
         /// Every key.
         pub(super) static KEYS: Keys = Keys {
-            $( $key: FieldKey::new(stringify!($key), $meaning)$(.$method($($argument)?))*, )*
+            $( $key: FieldKey::new(
+                stringify!($key),
+                concat!(",\"", stringify!($key), "\":"),
+                $meaning,
+            )$(.$method($($argument)?))*, )*
         };
 
         /// Every key, in the order of the documentation: related ones stand together there, not in the order of the alphabet.

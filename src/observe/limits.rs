@@ -7,6 +7,7 @@ use super::event::{Event, EventKind};
 use super::request_lines::{CLIENT_REQUESTS, REQUEST_LINES, RequestLines, SOURCE_REQUESTS};
 use super::table::Limited;
 use crate::reason::Reason;
+use crate::topology::FastMap;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -53,8 +54,8 @@ impl Limited {
 /// What is counted together. There are as many as there are events and reasons: both come from tables.
 type Kind = (EventKind, Option<Reason>);
 
-/// The counts of each kind that a window has seen.
-type KindCounts = HashMap<Kind, LineCount>;
+/// The counts of each kind that a window has seen. No stranger chooses what kinds there are.
+type KindCounts = FastMap<Kind, LineCount>;
 
 /// What one window has seen of one kind.
 #[derive(Clone, Copy, Debug, Default)]
