@@ -15,6 +15,8 @@ pub(crate) type Figures = BTreeMap<&'static str, f64>;
 const IDLE: usize = 200;
 /// Requests that each client leaves unanswered, to see what one holds.
 const HELD: usize = 1_000;
+/// The most clients that do so: with more a bound would be reached.
+const HOLDERS: usize = 20;
 /// Time for buffers to be given back before memory is counted.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -33,14 +35,15 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
+    /// In the order of a run. Idle connections come first: later ones would take what the load before them has left.
     const ALL: [(&'static str, Self); 7] = [
+        ("idle", Self::Idle),
         ("message", Self::Message),
         ("closed", Self::Closed),
         ("keepalive", Self::Keepalive),
         ("register", Self::Register),
         ("call", Self::Call),
         ("handshake", Self::Handshake),
-        ("idle", Self::Idle),
     ];
 
     pub(crate) fn named(name: &str) -> Outcome<Self> {
@@ -67,14 +70,13 @@ pub(crate) async fn all(options: &Options, kind: Kind, figures: &mut Figures) ->
                 clients
             }
             Phase::Idle => {
-                drop(clients);
                 let count = options.idle.min(IDLE);
                 let before = settled(&target).await;
                 let idle = crowd::idle(&target, &full, count).await?;
                 let after = settled(&target).await;
                 figures.insert("idle_bytes", (after - before) / count.max(1) as f64);
                 drop(idle);
-                Vec::new()
+                clients
             }
             Phase::Message | Phase::Closed | Phase::Keepalive | Phase::Register | Phase::Call => {
                 traffic(&target, clients, phase, options, figures).await?
@@ -232,7 +234,7 @@ pub(crate) async fn memory(options: &Options) -> Outcome<Figures> {
     drop((clients, idle, target));
     // A fresh start: what closed connections have left would be used again and not be seen.
     let target = Target::start(options.target, &site, home, options)?;
-    let mut clients = connect(&target, &full, options.clients).await?;
+    let mut clients = connect(&target, &full, options.clients.min(HOLDERS)).await?;
     let before = settled(&target).await;
     let mut request = 0;
     for client in &mut clients {
