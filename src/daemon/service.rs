@@ -282,6 +282,7 @@ pub(super) async fn supervise(
     let timer = tokio::spawn(timer);
     tasks.spawn(super::crl_fetch::run(Arc::clone(&daemon), fetched));
     tasks.spawn(super::forecast::run(Arc::clone(&daemon)));
+    tasks.spawn(allocator::run(Arc::clone(&daemon)));
     // It goes on while the node drains, and shows that.
     tasks.spawn(super::http::run(Arc::clone(&daemon), http, former.clone()));
     tasks.spawn(super::hep::run(Arc::clone(&daemon)));

@@ -82,6 +82,11 @@ impl Edge {
         self.inboxes.0.len()
     }
 
+    /// Has the thread of every shard do this, between two turns of its tasks, and waits for that, but not longer than `patience`.
+    pub async fn on_each_shard(&self, work: fn(), patience: Duration) {
+        self.each_that_answers(patience, move |_| work()).await;
+    }
+
     /// Asks every shard and returns their answers, in the order of the shards. `None`: one has no room in its inbox or
     /// does not answer within `patience`, so that it stands still; half an answer would look like a whole one.
     ///
