@@ -82,6 +82,7 @@ mod proxy_header;
 mod rate;
 mod reading;
 mod reception;
+mod records;
 mod reevaluate;
 mod registered;
 mod relay;

@@ -2,6 +2,7 @@
 use super::buffers::Buffers;
 use super::ending::Ending;
 use super::layer::{self, TlsOrPlain};
+use super::records::Records;
 use crate::reason::ConnectionReason;
 use crate::sip::Framer;
 use std::io;
@@ -12,6 +13,8 @@ use tokio::net::TcpStream;
 pub(super) struct Session {
     /// What is between it and the socket.
     layer: TlsOrPlain,
+    /// Which of its records is being received.
+    records: Records,
     /// How far the message in `buffer` has been scanned.
     pub(super) framer: Framer,
     /// An incomplete message; without memory while the connection is idle.
@@ -37,6 +40,7 @@ impl Session {
     pub(super) fn new(layer: TlsOrPlain) -> Self {
         Self {
             layer,
+            records: Records::default(),
             framer: Framer::default(),
             buffer: Vec::new(),
             outgoing: Vec::new(),
@@ -128,7 +132,8 @@ impl Session {
         if buffer.len() > before {
             return Fill::Data;
         }
-        // rustls takes 4 KiB at a time: the shard's buffer between it and the socket saves system calls.
+        // rustls takes 4 KiB at a time: the shard's buffer between it and the socket saves system calls, and shows where
+        // records end.
         let mut wire = buffers.wire();
         let came = match tcp.try_read(&mut wire) {
             Ok(0) if remote_gone => return Fill::End(Ending::remote(ConnectionReason::IoError)),
@@ -149,25 +154,11 @@ impl Session {
             return Fill::Data;
         };
         while !rest.is_empty() {
-            if !matches!(tls.read_tls(&mut rest), Ok(taken) if taken > 0) {
-                return Fill::End(Ending::remote(ConnectionReason::TlsError));
-            }
-            match tls.process_new_packets() {
-                Ok(state) => {
-                    let is_closed = state.peer_has_closed();
-                    layer::drain(tls, buffer);
-                    if is_closed {
-                        return Fill::End(Ending::remote(ConnectionReason::CloseNotify));
-                    }
-                }
-                Err(rustls::Error::AlertReceived(received)) => {
-                    return Fill::End(Ending::Alert(received));
-                }
-                Err(_) => {
-                    // rustls has queued the alert that names the fault: it goes out before the close.
-                    let _ = tls.write_tls(&mut Socket(tcp));
-                    return Fill::End(Ending::local(ConnectionReason::TlsError));
-                }
+            let portion = self.records.portion(rest);
+            let (portion, behind) = rest.split_at_checked(portion).unwrap_or((rest, b""));
+            rest = behind;
+            if let Err(ending) = decrypt(tls, portion, tcp, buffer) {
+                return Fill::End(ending);
             }
         }
         Fill::Data
@@ -195,6 +186,39 @@ impl Session {
             }
         }
     }
+}
+
+/// Hands some bytes to TLS, and what they hold to `buffer`.
+///
+/// # Errors
+/// The connection ends; what came before the end is in the buffer.
+fn decrypt(
+    tls: &mut rustls::Connection,
+    mut bytes: &[u8],
+    tcp: &TcpStream,
+    buffer: &mut Vec<u8>,
+) -> Result<(), Ending> {
+    while !bytes.is_empty() {
+        if !matches!(tls.read_tls(&mut bytes), Ok(taken) if taken > 0) {
+            return Err(Ending::remote(ConnectionReason::TlsError));
+        }
+        match tls.process_new_packets() {
+            Ok(state) => {
+                let is_closed = state.peer_has_closed();
+                layer::drain(tls, buffer);
+                if is_closed {
+                    return Err(Ending::remote(ConnectionReason::CloseNotify));
+                }
+            }
+            Err(rustls::Error::AlertReceived(received)) => return Err(Ending::Alert(received)),
+            Err(_) => {
+                // rustls has queued the alert that names the fault: it goes out before the close.
+                let _ = tls.write_tls(&mut Socket(tcp));
+                return Err(Ending::local(ConnectionReason::TlsError));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The non-blocking socket in the form that rustls writes to: Tokio's own needs `&mut` and a task to wake.
