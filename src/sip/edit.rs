@@ -1,7 +1,7 @@
 //! The closed set of edits that a proxy makes (RFC 3261 §16.6, §16.7): planned over the received bytes, applied once
 //! into one contiguous output.
 use super::grammar::{cut, offset_in};
-use super::new_text::{NewText, Patch, Patches, ViaParams};
+use super::new_text::{NewText, Patch, Patches, ViaLine, ViaParams};
 use super::stamp;
 use super::{HeaderName, HeaderSet, Message, NameRules, ProductTexts, Via};
 use smallvec::SmallVec;
@@ -39,6 +39,8 @@ pub struct Edits<'m, 'a> {
     /// Rules over names, each by itself: what one strips goes.
     named: SmallVec<[&'m NameRules; 2]>,
     products: Option<&'m ProductTexts>,
+    /// The Via lines that are added, the topmost last; apart, since each is large.
+    vias: SmallVec<[ViaLine<'m>; 1]>,
     inserted: SmallVec<[NewText<'m>; 6]>,
 }
 
@@ -59,6 +61,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             stripped: 0,
             named: SmallVec::new(),
             products: None,
+            vias: SmallVec::new(),
             inserted: SmallVec::new(),
         }
     }
@@ -70,7 +73,7 @@ impl<'m, 'a> Edits<'m, 'a> {
 
     /// Puts a Via line `SIP/2.0/TLS sent_by;branch=...` above all others; the last call ends on top.
     pub fn prepend_via(&mut self, sent_by: &'m str, branch: &'m [u8], params: ViaParams) {
-        self.inserted.push(NewText::Via {
+        self.vias.push(ViaLine {
             sent_by,
             branch,
             params,
@@ -185,7 +188,8 @@ impl<'m, 'a> Edits<'m, 'a> {
 
     /// Puts `X-Sipward-Client: address;port=number` in; the received ones stay unless they are stripped.
     pub fn insert_client_address(&mut self, address: SocketAddr) {
-        self.inserted.push(NewText::ClientAddress(address));
+        let (address, port) = (address.ip(), address.port());
+        self.inserted.push(NewText::ClientAddress(address, port));
     }
 
     /// Puts `X-Sipward-Origin: value` in, for another node of this site; the received ones stay unless they are stripped.
@@ -202,11 +206,11 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// Writes the edited message to the end of `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         let bytes = self.message.bytes();
-        let mut patches = Patches::new();
+        let mut patches = Patches::default();
         self.patches(&mut patches);
         out.reserve(bytes.len() + ADDED);
         let mut copied = 0;
-        for (range, text) in &patches {
+        for (range, text) in patches.in_order() {
             // Inside of what an earlier patch removed: the line of a stamped Via that is stripped as a whole.
             if range.start < copied {
                 continue;

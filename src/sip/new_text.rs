@@ -3,7 +3,7 @@ use super::HeaderName;
 use super::digits::{write_decimal, write_ip};
 use super::stamp::Stamp;
 use smallvec::SmallVec;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::ops::Range;
 
 /// The parameters of the Via that this proxy adds, besides the branch.
@@ -15,7 +15,17 @@ pub enum ViaParams {
     Alias,
 }
 
-/// Text that takes the place of received bytes.
+/// The Via line of this node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ViaLine<'m> {
+    /// Name and port of this node, as the receiver knows them.
+    pub(super) sent_by: &'m str,
+    /// The whole value of the parameter, with its cookie.
+    pub(super) branch: &'m [u8],
+    pub(super) params: ViaParams,
+}
+
+/// Text that takes the place of received bytes. Small, since a list of them is put in order.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NewText<'m> {
     /// A parameter of the topmost received Via.
@@ -23,11 +33,7 @@ pub(super) enum NewText<'m> {
     /// A Request-URI that was parsed, or a fixed line.
     Bytes(&'m [u8]),
     /// The Via line of this node.
-    Via {
-        sent_by: &'m str,
-        branch: &'m [u8],
-        params: ViaParams,
-    },
+    Via(&'m ViaLine<'m>),
     /// `Name: <uri>` above the others.
     Above(HeaderName, &'m [u8]),
     /// `Name: <uri>` below the others.
@@ -39,7 +45,7 @@ pub(super) enum NewText<'m> {
     /// `X-Sipward-Peer: name`.
     PeerName(&'m str),
     /// `X-Sipward-Client: address;port=number`.
-    ClientAddress(SocketAddr),
+    ClientAddress(IpAddr, u16),
     /// `X-Sipward-Origin: value`.
     Origin(&'m [u8]),
     /// `ms-keep-alive`, seconds.
@@ -49,7 +55,43 @@ pub(super) enum NewText<'m> {
 /// A range of the received message and what is written for it. An empty range inserts.
 pub(super) type Patch<'m> = (Range<usize>, NewText<'m>);
 
-pub(super) type Patches<'m> = SmallVec<[Patch<'m>; 16]>;
+/// As many patches as nearly every plan has.
+const FEW: usize = 16;
+
+/// Patches by place; those of one place in the order in which they were added. An empty range comes before a removal that
+/// begins at the same place.
+#[derive(Debug, Default)]
+pub(super) struct Patches<'m>(SmallVec<[Patch<'m>; FEW]>);
+
+impl<'m> Patches<'m> {
+    /// Adds one; the order of the calls matters only between those of one place.
+    pub(super) fn add(&mut self, range: Range<usize>, text: NewText<'m>) {
+        let place = (range.start, range.end);
+        let patch = (range, text);
+        let is_in_order = self.0.last().is_none_or(|last| place_of(last) <= place);
+        // A few find their places at once: most come in order. Of many, such as the lines of a field that somebody has
+        // written a thousand times, each would be moved past many.
+        if is_in_order || self.0.len() >= FEW {
+            self.0.push(patch);
+        } else {
+            let before = self.0.iter().rposition(|other| place_of(other) <= place);
+            self.0.insert(before.map_or(0, |at| at + 1), patch);
+        }
+    }
+
+    /// All of them.
+    pub(super) fn in_order(&mut self) -> &[Patch<'m>] {
+        if self.0.len() > FEW {
+            self.0.sort_by_key(place_of);
+        }
+        &self.0
+    }
+}
+
+/// What patches are ordered by.
+fn place_of((range, _): &Patch<'_>) -> (usize, usize) {
+    (range.start, range.end)
+}
 
 /// What is written for bytes that are removed.
 pub(super) const NOTHING: NewText<'static> = NewText::Stamp(Stamp::Nothing);
@@ -59,11 +101,7 @@ impl NewText<'_> {
         match *self {
             Self::Stamp(stamp) => write_stamp(stamp, out),
             Self::Bytes(text) => out.extend_from_slice(text),
-            Self::Via {
-                sent_by,
-                branch,
-                params,
-            } => write_via(sent_by, branch, params, out),
+            Self::Via(via) => write_via(via.sent_by, via.branch, via.params, out),
             Self::Above(name, uri) | Self::Below(name, uri) => {
                 out.extend_from_slice(name.as_str().as_bytes());
                 out.extend_from_slice(b": <");
@@ -83,12 +121,12 @@ impl NewText<'_> {
                 out.extend_from_slice(name.as_bytes());
                 out.extend_from_slice(b"\r\n");
             }
-            Self::ClientAddress(address) => {
+            Self::ClientAddress(address, port) => {
                 out.extend_from_slice(HeaderName::ClientAddress.as_str().as_bytes());
                 out.extend_from_slice(b": ");
-                write_ip(address.ip(), out);
+                write_ip(address, out);
                 out.extend_from_slice(b";port=");
-                write_decimal(u64::from(address.port()), out);
+                write_decimal(u64::from(port), out);
                 out.extend_from_slice(b"\r\n");
             }
             Self::Origin(value) => {
@@ -134,4 +172,40 @@ pub(super) fn write_via(sent_by: &str, branch: &[u8], params: ViaParams, out: &m
         out.extend_from_slice(b";alias");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn few_patches_and_many_come_in_the_same_order(
+            places in prop::collection::vec((0..30_usize, 0..3_usize), 0..3 * FEW)
+        ) {
+            let numbered: Vec<_> = places
+                .iter()
+                .zip(0..)
+                .map(|((start, length), number)| (*start..start + length, number))
+                .collect();
+            let mut patches = Patches::default();
+            for (range, number) in &numbered {
+                patches.add(range.clone(), NewText::Number(*number));
+            }
+            let found: Vec<_> = patches
+                .in_order()
+                .iter()
+                .map(|(range, text)| {
+                    let NewText::Number(number) = text else {
+                        unreachable!("{text:?}");
+                    };
+                    (range.clone(), *number)
+                })
+                .collect();
+            let mut sorted = numbered;
+            sorted.sort_by_key(|(range, _)| (range.start, range.end));
+            prop_assert_eq!(found, sorted);
+        }
+    }
 }
