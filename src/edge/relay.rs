@@ -9,7 +9,8 @@ use super::priority::Priority;
 use super::shard::Shard;
 use super::trace::TraceDirection;
 use crate::proxy::{
-    Action, Actions, BindingMessage, Core, Envelope, LinkEvent, LinkId, Origin, RemoteIdentity,
+    Action, Actions, BindingMessage, BranchKey, Core, Envelope, LinkEvent, LinkId, Origin,
+    RemoteIdentity,
 };
 use crate::reason::ConnectionReason;
 use crate::sip::{FrameError, Message};
@@ -105,7 +106,17 @@ impl Shard {
         // The only borrow of the core that can last: nothing in it calls back.
         input(&mut self.core.borrow_mut(), &mut actions);
         for action in actions.list.drain(..) {
-            self.carry_out(action, &actions.bytes, message);
+            if let Action::Send {
+                link,
+                bytes,
+                branch,
+            } = action
+            {
+                let bytes = actions.bytes.get(bytes).unwrap_or_default();
+                self.send(link, bytes, branch);
+            } else {
+                self.carry_out(action, message);
+            }
         }
         if actions.bytes.capacity() > ACTION_BYTES {
             actions.bytes = Vec::new();
@@ -129,37 +140,36 @@ impl Shard {
         }
     }
 
-    /// One action. `written` holds the bytes of all messages that this input sends.
-    fn carry_out(&self, action: Action, written: &[u8], message: Option<(&Origin, &[u8])>) {
-        match action {
-            Action::Send {
-                link,
-                bytes,
-                branch,
-            } => {
-                let bytes = written.get(bytes).unwrap_or_default();
-                if link.shard() == self.shared.index {
-                    // One that has gone meanwhile is no fault: its end is queued for the core already.
-                    if let Some(connection) = self.connections.borrow().get(link) {
-                        let sent = &connection.messages_out;
-                        sent.set(sent.get() + 1);
-                        self.trace(TraceDirection::Sent, connection, bytes);
-                        self.flush_queue.write(connection, bytes, &self.buffers);
-                    }
-                    return;
-                }
-                // Another shard owns the connection: the bytes are copied to it, and come back as undeliverable if it is gone.
-                let deliver = ShardMessage::Deliver {
-                    link,
-                    bytes: bytes.into(),
-                    branch,
-                    from: self.shared.index,
-                };
-                // That shard stands still: the core tries another target.
-                if !self.send_to(link.shard(), deliver) {
-                    self.later(LinkEvent::Undeliverable { link, branch });
-                }
+    /// Writes one message to a link.
+    fn send(&self, link: LinkId, bytes: &[u8], branch: Option<BranchKey>) {
+        if link.shard() == self.shared.index {
+            // One that has gone meanwhile is no fault: its end is queued for the core already.
+            if let Some(connection) = self.connections.borrow().get(link) {
+                let sent = &connection.messages_out;
+                sent.set(sent.get() + 1);
+                self.trace(TraceDirection::Sent, connection, bytes);
+                self.flush_queue.write(connection, bytes, &self.buffers);
             }
+            return;
+        }
+        // Another shard owns the connection: the bytes are copied to it, and come back as undeliverable if it is gone.
+        let deliver = ShardMessage::Deliver {
+            link,
+            bytes: bytes.into(),
+            branch,
+            from: self.shared.index,
+        };
+        // That shard stands still: the core tries another target.
+        if !self.send_to(link.shard(), deliver) {
+            self.later(LinkEvent::Undeliverable { link, branch });
+        }
+    }
+
+    /// One action besides those that send, which nearly every input has and [`Self::feed`] carries out itself.
+    fn carry_out(&self, action: Action, message: Option<(&Origin, &[u8])>) {
+        match action {
+            // Is none of these.
+            Action::Send { .. } => {}
             // Only noted here: the dialling task starts it, and answers with an event.
             // A process that leaves its peers would have to leave this connection as well.
             Action::Connect { peer, name, .. } if self.leaves_peers.get() => {

@@ -10,7 +10,7 @@ use super::credentials;
 use super::environment::Environment;
 use super::hiding::readable_contacts;
 use super::inbound::{InboundRequest, Routed, maddr_of};
-use super::interface::{Origin, RemoteIdentity};
+use super::interface::RemoteIdentity;
 use super::leg::{Leg, TargetSet};
 use super::link_state::LinkState;
 use super::links::Links;
@@ -26,6 +26,7 @@ use super::{branch, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Method, Rule, Scheme, Uri, Via};
 use crate::topology::{ClientPath, Limits};
+use std::cell::OnceCell;
 use std::hash::Hasher as _;
 
 /// Option tags in Proxy-Require that this proxy supports. `ms-benotify` stands in every SUBSCRIBE
@@ -81,7 +82,8 @@ pub(crate) fn admit(
     if request.max_breadth == 0 {
         return Err(MessageReason::MaxBreadthExceeded);
     }
-    let mut routed = Routed::of(request, env)?;
+    let mut routed = Routed::of(request);
+    routed.preprocess(request, env)?;
     let moved = moving::look(request, &mut routed, env)?;
     if let ClientMove::Elsewhere(shard) = moved {
         return Ok(Handling::HandOver(shard));
@@ -160,7 +162,8 @@ pub(crate) fn admit_ack(
         true => MessageReason::TokenForged,
         false => MessageReason::AckRefused,
     };
-    let mut routed = Routed::of(request, env).map_err(refused)?;
+    let mut routed = Routed::of(request);
+    routed.preprocess(request, env).map_err(refused)?;
     if !routed.is_in_dialog() {
         return Err(MessageReason::AckUnmatched);
     }
@@ -229,11 +232,8 @@ fn judge<'a>(
     routed: &Routed<'a>,
     env: &mut Environment,
 ) -> Result<Result<TargetSet, MessageReason>, MessageReason> {
-    let Origin { link, .. } = *request.inbound.origin;
     let who = Sender::of(request.sender(), &env.links).ok_or(MessageReason::TrustWithdrawn)?;
-    // The peer may still be listed while this very connection shows a certificate that is no longer
-    // accepted.
-    if env.links.get(link).is_some_and(|l| !l.trusted) {
+    if !request.inbound.is_trusted {
         return Err(MessageReason::TrustWithdrawn);
     }
     if matches!(who, Sender::Client(_)) && env.denied_users.any() {
@@ -251,6 +251,7 @@ fn judge<'a>(
             None => routed.host,
         },
         is_sealed: request.is_sealed && !routed.strict_in,
+        from: OnceCell::new(),
         random,
         also: match &request.handed {
             Some(handed) => handed.also(env.routing()),
@@ -492,7 +493,7 @@ fn loop_hash(request: &InboundRequest<'_, '_>, env: &Environment) -> u32 {
 fn has_looped(message: &Message<'_>, loop_hash: u32, env: &Environment) -> bool {
     // Most requests come with one, and nothing separates a second one from it.
     let top = message.first(HeaderName::Via).unwrap_or_default();
-    if !message.repeated().has(HeaderName::Via) && !top.contains(&b',') {
+    if !message.repeated().has(HeaderName::Via) && memchr::memchr(b',', top).is_none() {
         return false;
     }
     let below = message.values(HeaderName::Via).skip(1).flatten();

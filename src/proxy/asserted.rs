@@ -8,6 +8,7 @@ use super::environment::Environment;
 use super::inbound::{InboundMessage, InboundRequest};
 use super::leg::{Leg, PeerKey};
 use super::links::Links;
+use super::listing::ListedPeer;
 use super::routing::Routing;
 use crate::sip::{Address, Edits, HeaderName, HeaderSet, Message, Scheme, Uri};
 use crate::topology::PeerKind;
@@ -59,15 +60,14 @@ pub(crate) fn not_asserted_in_request(
     // Neither an anonymous caller nor a telephone number belongs to a domain that could be
     // compared.
     let nameless = anonymous || request.from_uri.scheme == Scheme::Tel;
-    let strip = env.field_rules(leg).strip_in.both(message.names());
-    let Some(partner) = Partner::at(leg, nameless, env) else {
+    let peer = env.listed(leg);
+    let strip = env.field_rules_of(leg, peer).strip_in;
+    let strip = strip.both(message.names());
+    let Some(partner) = Partner::at(leg, peer, nameless, env) else {
         return (strip, NotAsserted::default());
     };
-    let of_anonymous = env
-        .links
-        .peer(partner.key)
-        .and_then(|peer| peer.anonymous)
-        .filter(|_| anonymous);
+    let of_anonymous = peer.and_then(|peer| peer.anonymous);
+    let of_anonymous = of_anonymous.filter(|_| anonymous);
     let strip = of_anonymous.map_or(strip, |set| set.both(message.names()));
     partner.judge(message, strip)
 }
@@ -78,8 +78,10 @@ pub(crate) fn not_asserted_in_response(
     env: &Environment,
 ) -> (HeaderSet, NotAsserted) {
     let message = response.message;
-    let strip = env.field_rules(response.leg).strip_in.both(message.names());
-    match Partner::at(response.leg, false, env) {
+    let (leg, peer) = (response.leg, env.listed(response.leg));
+    let strip = env.field_rules_of(leg, peer).strip_in;
+    let strip = strip.both(message.names());
+    match Partner::at(leg, peer, false, env) {
         Some(partner) => partner.judge(message, strip),
         None => (strip, NotAsserted::default()),
     }
@@ -88,9 +90,14 @@ pub(crate) fn not_asserted_in_response(
 impl<'c> Partner<'c> {
     /// The federated peer at a leg. Home servers may assert anything, and of a client the fields go
     /// as a whole.
-    fn at(leg: Leg, nameless: bool, env: &'c Environment) -> Option<Self> {
+    fn at(
+        leg: Leg,
+        peer: Option<&ListedPeer>,
+        nameless: bool,
+        env: &'c Environment,
+    ) -> Option<Self> {
         let key = leg.peer()?;
-        match env.links.peer(key)?.kind {
+        match peer?.kind {
             // What a sibling passes on was judged by who has sent it there.
             PeerKind::Home | PeerKind::Sibling => None,
             PeerKind::Federated => Some(Self {

@@ -277,10 +277,11 @@ impl ResponseContext {
             // more.
             ServerTransaction::NonInvite(_) => {
                 let left = (self.received + T64).saturating_duration_since(now);
-                (
-                    TransactionTimer::F,
-                    left / u32::try_from(more + 1).unwrap_or(1),
-                )
+                let share = match u32::try_from(more) {
+                    Ok(0) | Err(_) => left,
+                    Ok(more) => left / more.saturating_add(1),
+                };
+                (TransactionTimer::F, share)
             }
         }
     }
@@ -386,8 +387,7 @@ impl ResponseContext {
             return NextStep::Keep;
         };
         // The client's share counts what it waits for, not the 32 seconds after it.
-        env.links.asked_no_more(self.upstream.link, self.slot);
-        env.links.answered(self.upstream.link, env.shard);
+        env.links.answered(self.upstream.link, self.slot);
         self.server = ServerTransaction::Invite(state);
         self.final_status = status;
         self.last_response.clear();
@@ -422,8 +422,8 @@ impl ResponseContext {
     /// The connection that it came on has one transaction less.
     fn no_longer_pending(&self, env: &mut Environment) {
         let is_invite = matches!(self.server, ServerTransaction::Invite(_));
-        env.links.asked_no_more(self.upstream.link, self.slot);
-        env.links.end(self.upstream.link, is_invite, env.shard);
+        let asked = (self.upstream.link, self.slot);
+        env.links.end(asked, is_invite, env.shard);
     }
 
     /// A server has said something to its credentials, or none will.

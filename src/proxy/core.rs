@@ -9,7 +9,7 @@ use super::departed::Departed;
 use super::environment::{Drain, Environment};
 use super::interface::{Actions, AdvertisedNames};
 use super::link_id::LinkId;
-use super::link_state::PeerLoad;
+use super::link_state::{LinkState, PeerLoad};
 use super::links::Links;
 use super::log_levels::LogLevel;
 use super::node_memory::NodeMemory;
@@ -255,7 +255,7 @@ impl Core {
     /// Whether a link of this shard takes requests that another shard has for its peer.
     pub fn takes_requests(&self, link: LinkId) -> bool {
         let link = self.env.links.get(link);
-        link.is_some_and(|link| link.trusted && link.requests && !link.full)
+        link.is_some_and(LinkState::takes_requests)
     }
 
     /// Bindings that this shard is asked for, those without a connection included.
@@ -293,9 +293,13 @@ impl Core {
 
     /// Carries out what the context in this slot wants.
     pub(crate) fn carry_out(&mut self, slot: u32, next: NextStep, now: Instant, out: &mut Actions) {
-        let next = match (next, self.contexts.get_mut(slot)) {
-            (NextStep::TryNext, Some(context)) => context.retry(now, &mut self.env, out),
-            (next, _) => next,
+        let next = match next {
+            NextStep::Keep => return,
+            NextStep::TryNext => match self.contexts.get_mut(slot) {
+                Some(context) => context.retry(now, &mut self.env, out),
+                None => return,
+            },
+            NextStep::Answered | NextStep::Close => next,
         };
         let env = &mut self.env;
         match next {

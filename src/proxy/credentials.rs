@@ -68,7 +68,7 @@ pub(crate) fn may_try(
     request: &InboundRequest<'_, '_>,
     env: &Environment,
 ) -> Result<Option<u64>, MessageReason> {
-    let inbound = &request.inbound;
+    let inbound = request.inbound;
     if !has_credentials(inbound.message) || !inbound.leg.is_client() {
         return Ok(None);
     }

@@ -9,6 +9,7 @@
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::link_id::LinkId;
 use super::links::Links;
+use super::listing::ListedPeer;
 use super::routing::Routing;
 use super::same_party::{Sender, stands_for};
 use crate::reason::MessageReason;
@@ -92,8 +93,9 @@ pub(crate) fn in_dialog(
     routing: &Routing,
     links: &Links,
 ) -> Result<TargetSet, MessageReason> {
-    let mut targets = listed(key, links)?;
-    match links.peer(key).map(|peer| peer.kind) {
+    let peer = links.peer(key);
+    let mut targets = as_listed(key, peer)?;
+    match peer.map(|peer| peer.kind) {
         Some(PeerKind::Home) => {
             let others = routing
                 .other_members(key)
@@ -114,7 +116,12 @@ pub(crate) fn in_dialog(
 /// Only peers of the current generation are reached: one that a reload has removed keeps its
 /// connections until they are judged anew, and gets nothing more.
 pub(crate) fn listed(key: PeerKey, links: &Links) -> Result<TargetSet, MessageReason> {
-    match links.peer(key) {
+    as_listed(key, links.peer(key))
+}
+
+/// The same of what was looked up.
+fn as_listed(key: PeerKey, peer: Option<&ListedPeer>) -> Result<TargetSet, MessageReason> {
+    match peer {
         Some(peer) if peer.current.is_some() => Ok(smallvec![Leg::Peer(key)]),
         Some(_) | None => Err(MessageReason::PeerWithdrawn),
     }

@@ -17,6 +17,7 @@ use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{LinkState, QueuedMessage, SendIf};
 use super::links::Links;
+use super::listing::ListedPeer;
 use super::log_levels::LogLevels;
 use super::node_memory::Party;
 use super::process::{Envelope, WrittenRequests};
@@ -217,10 +218,14 @@ impl Environment {
         self.tables.generation.topology().boundary()
     }
 
-    /// Who sends, and how well that is known. For a link of this shard the table decides, since a
+    /// Who sends, and how well that is known. For a link of this shard what the table has (`known`) decides, since a
     /// reload may have changed for which entry the connection is taken; for a link of another shard
     /// what that shard handed over with the message.
-    pub(crate) fn far_end(&self, origin: &Origin) -> Option<(Leg, Certainty)> {
+    pub(crate) fn far_end(
+        &self,
+        origin: &Origin,
+        known: Option<(Leg, Certainty)>,
+    ) -> Option<(Leg, Certainty)> {
         let Origin {
             link,
             ref identity,
@@ -228,20 +233,33 @@ impl Environment {
             ..
         } = *origin;
         if link.shard() == self.shard && !link.is_none() {
-            return self.links.get(link).map(|l| (l.leg, l.certainty));
+            return known;
         }
         same_party::far_end(link, identity, remote, self.routing())
+    }
+
+    /// Whether the home side is hidden from any peer, in this generation or an earlier one.
+    pub(crate) fn hides(&self) -> bool {
+        !self.tables.listing.hidden_from.is_empty() || !self.formerly_hidden.is_empty()
+    }
+
+    /// The peer at a leg, as [`Links::peer`] has it.
+    pub(crate) fn listed(&self, leg: Leg) -> Option<&ListedPeer> {
+        self.links.peer(leg.peer()?)
     }
 
     /// The field rules of a leg (RFC 3324): a peer that is listed no more counts as outside the
     /// trust domain.
     pub(crate) fn field_rules(&self, leg: Leg) -> FieldRules {
-        match leg {
-            Leg::Client(_) | Leg::Binding(_) => self.boundary().clients,
-            Leg::Peer(key) => self.links.peer(key).map_or_else(
-                || FieldRules::standard(FieldTrust::Outside),
-                |peer| peer.fields,
-            ),
+        self.field_rules_of(leg, self.listed(leg))
+    }
+
+    /// The same where its peer was looked up.
+    pub(crate) fn field_rules_of(&self, leg: Leg, peer: Option<&ListedPeer>) -> FieldRules {
+        match (leg, peer) {
+            (Leg::Client(_) | Leg::Binding(_), _) => self.boundary().clients,
+            (Leg::Peer(_), Some(peer)) => peer.fields,
+            (Leg::Peer(_), None) => FieldRules::standard(FieldTrust::Outside),
         }
     }
 

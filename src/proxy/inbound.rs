@@ -44,6 +44,8 @@ pub(crate) struct InboundMessage<'m, 'a> {
     pub(crate) held: Option<BindingId>,
     pub(crate) message: &'m Message<'a>,
     pub(crate) now: Instant,
+    /// Whether the certificate that its connection has shown is still accepted: its peer may be listed all the same.
+    pub(crate) is_trusted: bool,
     /// This node has closed its side of the connection: an answer goes another way, if there is one.
     pub(crate) is_last: bool,
 }
@@ -73,7 +75,7 @@ pub(crate) struct RequestUri<'a> {
 
 /// A request: the fields that a proxy uses, read once, and the key of its transaction.
 pub(crate) struct InboundRequest<'m, 'a> {
-    pub(crate) inbound: InboundMessage<'m, 'a>,
+    pub(crate) inbound: &'m InboundMessage<'m, 'a>,
     pub(crate) method: Method<'a>,
     pub(crate) request_uri: &'a [u8],
     /// As [`RequestUri::is_sealed`].
@@ -104,13 +106,14 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
     /// RFC 3261 §16.3 step 1: the syntax of everything that this proxy uses, and nothing else: a
     /// field that it does not know may be as odd as it likes, and is relayed byte for byte.
     ///
+    /// The rest is for [`Self::complete`], where it stands: it is large, and not to be moved.
+    ///
     /// # Errors
-    /// What breaks the grammar, or a bound.
+    /// What breaks the grammar.
     pub(crate) fn read(
-        inbound: InboundMessage<'m, 'a>,
+        inbound: &'m InboundMessage<'m, 'a>,
         method: Method<'a>,
         target: RequestUri<'a>,
-        env: &Environment,
     ) -> Result<Self, MessageReason> {
         let message = inbound.message;
         if let Some(fault) = message.fault() {
@@ -141,17 +144,8 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
         if !uri.headers.is_empty() {
             return Err(MessageReason::MalformedRequest);
         }
-        // One more than allowed is read, to see whether there are more.
-        let routes: SmallVec<[Address<'a>; 4]> = message
-            .routes()
-            .take(MOST_ROUTES + 1)
-            .collect::<Result<_, _>>()
-            .map_err(malformed)?;
-        if routes.len() > MOST_ROUTES {
-            return Err(MessageReason::TooManyRoutes);
-        }
         let breadth = message.max_breadth().map_err(malformed)?;
-        let mut request = Self {
+        Ok(Self {
             inbound,
             method,
             request_uri: target.text,
@@ -168,32 +162,48 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             max_breadth: breadth.map_or(MAX_BREADTH, |b| {
                 u8::try_from(b).unwrap_or(MAX_BREADTH).min(MAX_BREADTH)
             }),
-            routes,
+            routes: SmallVec::new(),
             binding: inbound.held,
             handed: None,
             side: 0,
             key: 0,
-        };
+        })
+    }
+
+    /// Its route, who has handed it over, whose it is, and with all that what its transaction is kept under.
+    ///
+    /// # Errors
+    /// What breaks the grammar, or a bound, or no sibling has signed.
+    pub(crate) fn complete(&mut self, env: &Environment) -> Result<(), MessageReason> {
+        let inbound = self.inbound;
+        // One more than allowed is read, to see whether there are more.
+        for route in inbound.message.routes().take(MOST_ROUTES + 1) {
+            let route = route.map_err(|_| MessageReason::MalformedRequest)?;
+            self.routes.push(route);
+        }
+        if self.routes.len() > MOST_ROUTES {
+            return Err(MessageReason::TooManyRoutes);
+        }
         // From anybody else the field is nothing, and is stripped.
-        if message.has(HeaderName::SiblingOrigin)
+        if inbound.message.has(HeaderName::SiblingOrigin)
             && let Leg::Peer(key) = inbound.leg
             && env.routing().is_sibling(key)
         {
-            let token = request.first_user().ok_or(MessageReason::OriginForged)?;
-            let handed = HandedOver::read(message, token, key, &env.tokens, env.unix())?;
-            request.handed = Some(Box::new(handed));
+            let token = self.first_user().ok_or(MessageReason::OriginForged)?;
+            let handed = HandedOver::read(inbound.message, token, key, &env.tokens, env.unix())?;
+            self.handed = Some(Box::new(handed));
         }
-        request.side = match inbound.held {
+        self.side = match inbound.held {
             // Whatever connection it has: its CANCEL and ACK come on the one that it has then.
             Some(id) => id.as_u64(),
             None => same_party::side_of(inbound.origin, inbound.leg, env.routing()),
         };
         if inbound.held.is_some() {
-            let own = env.links.binding_of(inbound.origin.link, &request.from_uri);
-            request.binding = own.or(inbound.held);
+            let own = env.links.binding_of(inbound.origin.link, &self.from_uri);
+            self.binding = own.or(inbound.held);
         }
-        request.key = request.transaction_key(request.side, env);
-        Ok(request)
+        self.key = self.transaction_key(self.side, env);
+        Ok(())
     }
 
     /// Whose rights it has: the leg that it came from, or the one that it came from to the sibling which has handed it over.
@@ -352,19 +362,9 @@ impl Routed<'_> {
 }
 
 impl<'a> Routed<'a> {
-    /// RFC 3261 §16.4: removes what names this node from the front of the route, and opens its
-    /// token.
-    ///
-    /// # Errors
-    /// A token that none of this node's keys has signed for this dialog, or a Route that cannot be
-    /// read.
-    pub(crate) fn of(
-        request: &InboundRequest<'_, 'a>,
-        env: &Environment,
-    ) -> Result<Self, MessageReason> {
-        let local = request.inbound.origin.local;
-        let routing = env.routing();
-        let mut routed = Self {
+    /// Of a request of which nothing names this node, until [`Self::preprocess`] has looked.
+    pub(crate) fn of(request: &InboundRequest<'_, 'a>) -> Self {
+        Self {
             token: None,
             token_text: None,
             popped: 0,
@@ -374,7 +374,23 @@ impl<'a> Routed<'a> {
             host: request.uri.host,
             uri_text: request.request_uri,
             next_route: None,
-        };
+        }
+    }
+
+    /// RFC 3261 §16.4: removes what names this node from the front of the route, and opens its
+    /// token.
+    ///
+    /// # Errors
+    /// A token that none of this node's keys has signed for this dialog, or a Route that cannot be
+    /// read.
+    pub(crate) fn preprocess(
+        &mut self,
+        request: &InboundRequest<'_, 'a>,
+        env: &Environment,
+    ) -> Result<(), MessageReason> {
+        let routed = self;
+        let local = request.inbound.origin.local;
+        let routing = env.routing();
         let mut routes = request.routes.as_slice();
         // Step 1: a strict router in front of this node has put its Record-Route URI into the
         // Request-URI. Only then does a Request-URI that names this node bear `lr`.
@@ -439,7 +455,7 @@ impl<'a> Routed<'a> {
         routed.token = routed
             .token
             .or_else(|| request.contact_of.map(Token::Binding));
-        Ok(routed)
+        Ok(())
     }
 }
 

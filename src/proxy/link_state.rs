@@ -174,6 +174,11 @@ impl LinkState {
         }
     }
 
+    /// Whether new requests are sent on it.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.trusted && self.requests && !self.full
+    }
+
     /// It is a connection with this peer, whose bounds are those of its present entry.
     ///
     /// Noted here, so that no request has to look its peer up for it.
@@ -183,7 +188,10 @@ impl LinkState {
     }
 
     /// A transaction that came from it has ended, or has its final response.
-    pub(crate) fn transaction_over(&mut self, is_invite: bool) {
+    pub(crate) fn transaction_over(&mut self, slot: u32, is_invite: bool) {
+        if let Some(at) = self.asked.iter().rposition(|other| *other == slot) {
+            self.asked.swap_remove(at);
+        }
         self.invites = self.invites.saturating_sub(u32::from(is_invite));
         self.in_flight = self.in_flight.saturating_sub(1);
     }

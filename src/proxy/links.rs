@@ -398,23 +398,30 @@ impl Links {
         let Some(peer) = self.peers.get(&key) else {
             return LinkChoice::None;
         };
+        let wide = peer.listed.wanted > 1;
+        // Usually there is one, and it will do.
+        if !wide
+            && let Some(id) = peer.links.first()
+            && let Some(link) = self.links.get(id)
+            && link.certainty.is_known()
+            && link.takes_requests()
+        {
+            return LinkChoice::Link(*id);
+        }
         let serves_open = in_dialog || peer.down_until.is_some();
         let mut open = None;
         let mut full = None;
-        // Links are few, and usually one: rotated, the first that will do is taken.
+        // Links are few: rotated, the first that will do is taken.
         let first = (spread % peer.links.len().max(1) as u64) as usize;
         let (before, from) = peer.links.split_at_checked(first).unwrap_or_default();
-        let wide = peer.listed.wanted > 1;
         let rotated = from.iter().chain(before).filter(|_| wide);
         for id in rotated.chain(peer.links.iter().filter(|_| !wide)) {
             match self.links.get(id) {
                 Some(link) if !link.certainty.is_known() => {
-                    let serves = serves_open && link.trusted && link.requests && !link.full;
+                    let serves = serves_open && link.takes_requests();
                     open = open.or(serves.then_some(*id));
                 }
-                Some(link) if link.trusted && link.requests && !link.full => {
-                    return LinkChoice::Link(*id);
-                }
+                Some(link) if link.takes_requests() => return LinkChoice::Link(*id),
                 Some(link) if link.trusted && link.requests => full = full.or(Some(*id)),
                 Some(_) | None => {}
             }
@@ -533,31 +540,22 @@ impl Links {
         }
     }
 
-    /// Undoes [`Self::asks`].
-    pub(crate) fn asked_no_more(&mut self, id: LinkId, slot: u32) {
-        if let Some(link) = self.links.get_mut(&id)
-            && let Some(at) = link.asked.iter().rposition(|other| *other == slot)
-        {
-            link.asked.swap_remove(at);
-        }
-    }
-
-    /// Undoes [`Self::begin`].
-    pub(crate) fn end(&mut self, id: LinkId, is_invite: bool, own_shard: u8) {
+    /// Undoes [`Self::begin`] and [`Self::asks`].
+    pub(crate) fn end(&mut self, (id, slot): (LinkId, u32), is_invite: bool, own_shard: u8) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.transaction_over(is_invite);
+            link.transaction_over(slot, is_invite);
             if id.shard() != own_shard && link.is_unused() {
                 self.links.remove(&id);
             }
         }
     }
 
-    /// An INVITE that came from the connection has its final answer.
-    pub(crate) fn answered(&mut self, id: LinkId, own_shard: u8) {
+    /// An INVITE that came from the connection has its final answer: from now on it is counted as such.
+    pub(crate) fn answered(&mut self, id: LinkId, slot: u32) {
         if let Some(link) = self.links.get_mut(&id) {
             link.count_answered(1);
+            link.transaction_over(slot, true);
         }
-        self.end(id, true, own_shard);
     }
 
     /// It waits for nothing any more.

@@ -47,6 +47,13 @@ pub(crate) struct Meanings {
     members: HashSet<(usize, PeerKey)>,
 }
 
+impl Meaning {
+    /// The pool that serves it, if it is a home domain: no `*.` above it counts.
+    pub(crate) fn home_pool(self) -> Option<usize> {
+        self.pool.filter(|_| self.home)
+    }
+}
+
 impl Meanings {
     pub(crate) fn new(topology: &Topology) -> Self {
         let node = topology.node();

@@ -45,14 +45,16 @@ impl Core {
         // Whatever it is, the far end lives: silence is counted against a peer only if nothing came
         // (`timeouts`).
         self.env.now = now;
-        let (mut held, mut is_last) = (origin.held, false);
+        let (mut held, mut is_last, mut is_trusted) = (origin.held, false, true);
+        let mut known = None;
         if let Some(link) = self.env.links.get_mut(origin.link) {
             link.heard = Some(now);
             link.messages = link.messages.wrapping_add(1);
-            is_last = link.leaving;
+            (is_last, is_trusted) = (link.leaving, link.trusted);
             held = link.held.first().and_then(HeldBinding::id).or(held);
+            known = Some((link.leg, link.certainty));
         }
-        let Some((mut leg, mut certainty)) = self.env.far_end(origin) else {
+        let Some((mut leg, mut certainty)) = self.env.far_end(origin, known) else {
             return;
         };
         // One certificate for several servers: the request itself may say which of them sends it.
@@ -72,20 +74,21 @@ impl Core {
             held,
             message,
             now,
+            is_trusted,
             is_last,
         };
-        self.read(inbound, out);
+        self.read(&inbound, out);
         self.settle(now, out);
     }
 
     /// What was hidden from its sender is restored before anything else; a request to a contact that a registrar keeps becomes
     /// one to the client's own URI.
-    fn read(&mut self, inbound: InboundMessage<'_, '_>, out: &mut Actions) {
+    fn read(&mut self, inbound: &InboundMessage<'_, '_>, out: &mut Actions) {
         // Before anything reads the message: what was hidden from this peer must be judged as what
         // it stands for. Costs one look at the peer where nothing is hidden.
         let opened = match unhidden(inbound.leg, inbound.message, &self.env) {
             Ok(Some((whole, is_sealed))) => Ok(Some((whole, is_sealed, None))),
-            Ok(None) => uncovered_target(&inbound, &self.env)
+            Ok(None) => uncovered_target(inbound, &self.env)
                 .map(|covered| covered.map(|(whole, client)| (whole, false, Some(client)))),
             Err(reason) => Err(reason),
         };
@@ -93,15 +96,18 @@ impl Core {
             Ok(None) => return self.on_plain(inbound, false, None, out),
             Ok(Some((whole, is_sealed, contact_of))) => match &Message::parse(&whole) {
                 Ok(message) => {
-                    let inbound = InboundMessage { message, ..inbound };
-                    return self.on_plain(inbound, is_sealed, contact_of, out);
+                    let inbound = InboundMessage {
+                        message,
+                        ..*inbound
+                    };
+                    return self.on_plain(&inbound, is_sealed, contact_of, out);
                 }
                 // It was sealed as its sender had written it, and is no message with that.
                 Err(_) => MessageReason::MalformedRequest,
             },
             Err(reason) => reason,
         };
-        reply::refuse(&inbound, reason, &mut self.env, out);
+        reply::refuse(inbound, reason, &mut self.env, out);
         if let StartLine::Response { .. } = inbound.message.start() {
             let from = (inbound.origin.link, inbound.leg);
             self.env.note_stray(from, inbound.now, out);
@@ -112,7 +118,7 @@ impl Core {
     /// sender, or be the contact of a binding.
     fn on_plain(
         &mut self,
-        inbound: InboundMessage<'_, '_>,
+        inbound: &InboundMessage<'_, '_>,
         is_sealed: bool,
         contact_of: Option<BoundClient>,
         out: &mut Actions,
@@ -124,13 +130,15 @@ impl Core {
                     is_sealed,
                     contact_of,
                 };
-                match InboundRequest::read(inbound, method, target, &self.env) {
-                    Ok(request) => self.on_request(&request, out),
-                    Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
+                let read = &mut InboundRequest::read(inbound, method, target);
+                let read = read.as_mut().map_err(|reason| *reason);
+                match read.and_then(|it| it.complete(&self.env).map(|()| &*it)) {
+                    Ok(request) => self.on_request(request, out),
+                    Err(reason) => reply::refuse(inbound, reason, &mut self.env, out),
                 }
             }
             StartLine::Response { status, .. } => {
-                if let Err(reason) = self.on_response(&inbound, status, out) {
+                if let Err(reason) = self.on_response(inbound, status, out) {
                     self.env.drop_message(inbound.upstream(), reason, out);
                     let from = (inbound.origin.link, inbound.leg);
                     self.env.note_stray(from, inbound.now, out);
@@ -166,7 +174,7 @@ impl Core {
     /// A request (RFC 3261 §16.2): what has no life of its own goes apart, a repetition to its
     /// context, and what is new is judged and tried.
     fn on_request(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
-        let inbound = &request.inbound;
+        let inbound = request.inbound;
         match request.method {
             Method::Ack => return self.on_ack(request, out),
             Method::Cancel => return self.on_cancel(request, out),
@@ -259,7 +267,7 @@ impl Core {
     /// An ACK (RFC 3261 §17.1.1.3, §17.2.1; RFC 6026 §7.1): ends a refused INVITE, or passes on to
     /// where the dialog's token leads.
     fn on_ack(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
-        let inbound = &request.inbound;
+        let inbound = request.inbound;
         match self.invite_of(request) {
             Some(KnownRequest::Answered(slot, answered)) if answered.ends_with_ack() => {
                 let env = &self.env;
@@ -297,14 +305,14 @@ impl Core {
             return false;
         }
         // That of a refused re-INVITE has the tag of its dialog, and is known by what was kept of it.
-        let tag = reply::stateless_tag(&request.inbound, request.via.branch, &self.env);
+        let tag = reply::stateless_tag(request.inbound, request.via.branch, &self.env);
         to_tag == reply::tag_text(tag) || refused.has(tag)
     }
 
     /// A CANCEL (RFC 3261 §9.2, §16.10): another shard may have read the INVITE, on another
     /// connection of the sender.
     fn on_cancel(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
-        let inbound = &request.inbound;
+        let inbound = request.inbound;
         let (from, message) = (inbound.upstream(), inbound.message);
         let slot = match self.invite_of(request) {
             // Too late: there is nothing to cancel any more (RFC 3261 §9.2).

@@ -11,7 +11,7 @@
 //! | | file | what happens there, and the call that leads on |
 //! |---|---|---|
 //! | 1 | `messages` | `on_message`, `on_request`: it is no repetition, so it is read, judged and tried |
-//! | 2 | `inbound` | `InboundRequest::read`: its fields; `Routed::of`: what names this node is taken out |
+//! | 2 | `inbound` | `InboundRequest::read`: its fields, `complete`: whose it is; `Routed::preprocess`: what names this node is taken out |
 //! | 3 | `admission` | `admit`: the checks of §16.3 in their order, policy, boundary, limits |
 //! | 4 | `policy` | `Question::judge`: what the sender may claim, and which pool it goes to |
 //! | 5 | `pool_order` | `RoutedPool::order`: the pool's servers become its targets |

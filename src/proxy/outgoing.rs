@@ -11,6 +11,7 @@ use super::hiding::{Hiding, cover_contacts};
 use super::inbound::InboundMessage;
 use super::leg::Leg;
 use super::link_id::LinkId;
+use super::listing::ListedPeer;
 use super::plan::ForwardPlan;
 use super::privacy::Privacy;
 use super::token::PartnerLink;
@@ -26,6 +27,8 @@ use std::net::SocketAddr;
 pub(crate) struct MessageWriter<'e> {
     env: &'e Environment,
     leg: Leg,
+    /// Its peer, if it is one.
+    peer: Option<&'e ListedPeer>,
     /// The connection, where it is chosen before the message is written.
     link: Option<LinkId>,
     /// This node's name in a Via that was written before.
@@ -94,12 +97,14 @@ type RouteUri = SmallVec<[u8; 160]>;
 impl<'e> MessageWriter<'e> {
     /// Towards this leg.
     pub(crate) fn to(leg: Leg, env: &'e Environment) -> Self {
+        let peer = env.listed(leg);
         Self {
             env,
             leg,
+            peer,
             link: None,
             sent_as: None,
-            rules: env.field_rules(leg),
+            rules: env.field_rules_of(leg, peer),
         }
     }
 
@@ -146,7 +151,8 @@ impl<'e> MessageWriter<'e> {
             handing.and_then(|handing| handing.origin(self.leg.peer()?, message, self.env));
         let rewrite = RouteRewrite::of(message, plan);
         let leg = handing.map_or(self.leg, |handing| Leg::Binding(handing.id));
-        let (recorded, two) = self.recorded_routes(message, plan, (from, leg));
+        let mut recorded = SmallVec::new();
+        let two = self.record_routes(message, plan, (from, leg), &mut recorded);
         let path = self.path(message, plan);
         let sender = self.sender_name(from.leg);
         let address = self.client_address(from);
@@ -309,8 +315,8 @@ impl<'e> MessageWriter<'e> {
 
     /// Whether the leg is a sibling.
     fn is_sibling(&self) -> bool {
-        let peer = self.leg.peer().and_then(|key| self.env.links.peer(key));
-        peer.is_some_and(|peer| peer.kind == PeerKind::Sibling)
+        let is_sibling = |peer: &ListedPeer| peer.kind == PeerKind::Sibling;
+        self.peer.is_some_and(is_sibling)
     }
 
     /// This node's name and port as the leg knows them.
@@ -332,8 +338,8 @@ impl<'e> MessageWriter<'e> {
         if !self.env.boundary().peer_name {
             return None;
         }
-        match self.env.links.peer(self.leg.peer()?)?.kind {
-            PeerKind::Home => self.env.links.peer(from.peer()?).map(|peer| &*peer.name),
+        match self.peer?.kind {
+            PeerKind::Home => self.env.listed(from).map(|peer| &*peer.name),
             PeerKind::Federated | PeerKind::Sibling => None,
         }
     }
@@ -342,24 +348,22 @@ impl<'e> MessageWriter<'e> {
     /// tell whom to shut out.
     fn client_address(&self, from: Upstream) -> Option<SocketAddr> {
         let is_wanted = self.env.boundary().client_address && from.leg.is_client();
-        let peer = self
-            .env
-            .links
-            .peer(self.leg.peer().filter(|_| is_wanted)?)?;
-        (peer.kind == PeerKind::Home).then_some(from.remote)
+        let is_home = |peer: &&ListedPeer| peer.kind == PeerKind::Home;
+        let peer = self.peer.filter(|_| is_wanted);
+        peer.filter(is_home).map(|_| from.remote)
     }
 
-    /// The values of Record-Route that are added, the lowest first. RFC 5658 §5: each side gets one
+    /// Appends the values of Record-Route that are added, the lowest first. RFC 5658 §5: each side gets one
     /// that it can reach; one serves both when this node has one name for both.
-    fn recorded_routes(
+    fn record_routes(
         &self,
         message: &Message<'_>,
         plan: &ForwardPlan,
         (from, leg): (Upstream, Leg),
-    ) -> (SmallVec<[RouteUri; 2]>, Option<Box<RecordedToken>>) {
-        let mut uris = SmallVec::new();
+        uris: &mut SmallVec<[RouteUri; 2]>,
+    ) -> Option<Box<RecordedToken>> {
         if !plan.record_route {
-            return (uris, None);
+            return None;
         }
         let legs = (from.leg, leg);
         let call_id = message.call_id().unwrap_or_default();
@@ -382,7 +386,7 @@ impl<'e> MessageWriter<'e> {
         if upstream != downstream {
             uris.push(route_uri(plan.sips, &token, downstream, b";lr"));
         }
-        (uris, two)
+        two
     }
 
     /// The connection that a dialog between servers has with the one of them that is a partner's:

@@ -15,12 +15,14 @@ use super::host_hash::host_hash;
 use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
+use super::meaning::Meaning;
 use super::routing::Routing;
 use super::same_party::{OtherEntries, Sender, stands_for};
 use super::token::{BoundClient, Token};
 use crate::reason::MessageReason;
 use crate::sip::{Host, Method, Scheme};
 use smallvec::smallvec;
+use std::cell::OnceCell;
 
 /// What policy reads of a request.
 pub(crate) struct Question<'r, 'm, 'a> {
@@ -32,6 +34,8 @@ pub(crate) struct Question<'r, 'm, 'a> {
     pub(crate) target: Host<'a>,
     /// It was hidden from the sender and sealed for it: it was given to it to be called.
     pub(crate) is_sealed: bool,
+    /// What the host in From stands for, once it was looked up.
+    pub(crate) from: OnceCell<Meaning>,
     /// For weighted pools.
     pub(crate) random: u64,
     /// What else the sender's certificate stands for.
@@ -75,6 +79,12 @@ impl Question<'_, '_, '_> {
             }
         }
         Ok(targets)
+    }
+
+    /// What the host in From stands for.
+    fn from(&self) -> Meaning {
+        let host = &self.request.from_uri.host;
+        *self.from.get_or_init(|| self.routing.meaning(host))
     }
 
     /// Where a request goes that its sender may send.
@@ -123,8 +133,7 @@ impl Question<'_, '_, '_> {
             }
             (Sender::Client(_), _) => {
                 self.check_route()?;
-                let from = &self.request.from_uri;
-                let position = self.routing.pool_of_client(from, request_uri);
+                let position = self.routing.pool_of_client(self.from(), request_uri);
                 self.in_pool(position, &[])
             }
             (Sender::Sibling(_), _) => Err(MessageReason::SiblingNotPermitted),
@@ -383,7 +392,7 @@ impl Question<'_, '_, '_> {
             Sender::Home(_) => true,
             Sender::Sibling(_) => false,
             Sender::Client(_) => {
-                sip && (self.routing.is_home(&from.host) || self.routing.is_nobody(&from.host))
+                sip && (self.from().home || self.routing.is_nobody(&from.host))
                     || called_by_this_name()
             }
             Sender::Federated(key) => {

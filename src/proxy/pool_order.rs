@@ -8,7 +8,7 @@ use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
 use crate::reason::MessageReason;
 use crate::topology::{ClientPath, PeerRef, Pool, Strategy, Topology};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::collections::HashSet;
 use std::hash::Hasher as _;
 use std::time::{Duration, Instant};
@@ -83,6 +83,13 @@ impl RoutedPool {
         links: &Links,
         now: Instant,
     ) -> Result<TargetSet, MessageReason> {
+        // The only one comes first whatever is known of it.
+        if let [member] = self.members.as_slice()
+            && !member.drained
+            && !except.contains(&member.key)
+        {
+            return Ok(smallvec![Leg::Peer(member.key)]);
+        }
         let mut others = false;
         let mut members: SmallVec<[(Fitness, u16, u64, PeerKey); 8]> = SmallVec::new();
         for (position, member) in self.members.iter().enumerate() {

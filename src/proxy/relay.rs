@@ -290,9 +290,12 @@ impl ResponseContext {
             let answer = (status, response.origin.number);
             self.log_relayed(answer, response.now, env, out);
             self.note_answer(response, status, env, out);
-            // What tells a repetition of it from others, should the INVITE come again.
-            let to = response.message.to();
-            let tag = to.ok().and_then(|to| to.tag()).unwrap_or_default();
+            // What tells a repetition of it from others, should the INVITE come again; of nothing else anything is kept.
+            let to = match self.server {
+                ServerTransaction::Invite(_) => response.message.to().ok(),
+                ServerTransaction::NonInvite(_) => None,
+            };
+            let tag = to.and_then(|to| to.tag()).unwrap_or_default();
             self.sent_final(tag, status, response.now, env)
         } else {
             self.deadlines.trying = None;

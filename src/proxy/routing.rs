@@ -10,7 +10,7 @@ use super::interface::AdvertisedNames;
 use super::leg::PeerKey;
 use super::links::Links;
 use super::lookalikes::Lookalikes;
-use super::meaning::Meanings;
+use super::meaning::{Meaning, Meanings};
 use super::pool_order::RoutedPool;
 use crate::reason::MessageReason;
 use crate::sip::{Host, Uri};
@@ -188,6 +188,11 @@ impl Routing {
         self.denied.covers(name) || to_peer.is_some_and(|denied| denied.covers(name))
     }
 
+    /// What the host itself stands for.
+    pub(crate) fn meaning(&self, host: &Host<'_>) -> Meaning {
+        self.names.of(host)
+    }
+
     /// Whether the host is a home domain, whole: what lies below one belongs to nobody until it is
     /// listed.
     pub(crate) fn is_home(&self, host: &Host<'_>) -> bool {
@@ -267,7 +272,7 @@ impl Routing {
 
     /// The pool that serves this domain, if it is a home domain.
     pub(crate) fn home_pool(&self, host: &Host<'_>) -> Option<usize> {
-        self.is_home(host).then(|| self.names.pool(host)).flatten()
+        self.names.of(host).home_pool()
     }
 
     /// The other servers of the pools that a server is in: those that can take over its dialogs.
@@ -330,8 +335,8 @@ impl Routing {
 
     /// The pool for a client's requests: that of the domain which it asserts, whatever the Request-URI names, which counts
     /// only without one.
-    pub(crate) fn pool_of_client(&self, from: &Uri<'_>, target: &Uri<'_>) -> Option<usize> {
-        self.home_pool(&from.host)
+    pub(crate) fn pool_of_client(&self, from: Meaning, target: &Uri<'_>) -> Option<usize> {
+        from.home_pool()
             .or_else(|| self.home_pool(&target.host))
             .or(self.default_pool)
     }

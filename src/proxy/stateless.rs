@@ -46,7 +46,7 @@ pub(crate) fn forward_ack(
             hand_over(shard, out);
             Ok(())
         }
-        Handling::OtherProcess if env.ask_other_process(&request.inbound, out) => Ok(()),
+        Handling::OtherProcess if env.ask_other_process(request.inbound, out) => Ok(()),
         Handling::OtherProcess => Err(MessageReason::AckUnmatched),
         Handling::AnswerOptions => Ok(()),
     }
@@ -60,7 +60,7 @@ pub(crate) fn forward_best_effort(
     env: &mut Environment,
     out: &mut Actions,
 ) {
-    let inbound = &request.inbound;
+    let inbound = request.inbound;
     let (plan, targets) = match admission::admit(request, env) {
         Ok(Handling::Forward(plan, targets)) => (plan, targets),
         Ok(Handling::HandOver(shard)) => return hand_over(shard, out),

@@ -21,13 +21,21 @@ impl Hasher for FastHasher {
         for word in words {
             self.write_u64(u64::from_le_bytes(*word));
         }
-        self.write_u64(rest.iter().fold(0, |word, b| word << 8 | u64::from(*b)));
+        // What is left together with bytes before it, if there are so many: that takes no walk.
+        match bytes.last_chunk() {
+            _ if rest.is_empty() => {}
+            Some(last) => self.write_u64(u64::from_le_bytes(*last)),
+            None => self.write_u64(rest.iter().fold(0, |word, b| word << 8 | u64::from(*b))),
+        }
     }
     fn write_u64(&mut self, value: u64) {
         // Fibonacci hashing; rotated because the map looks at both ends of the number.
         self.0 = (self.0 ^ value)
             .wrapping_mul(0x9E37_79B9_7F4A_7C15)
             .rotate_left(29);
+    }
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
     }
     fn write_u128(&mut self, value: u128) {
         self.write_u64(value as u64 ^ (value >> 64) as u64);

@@ -33,7 +33,9 @@ pub(crate) struct Hiding<'c> {
 impl<'c> Hiding<'c> {
     /// For a peer from which the topology is hidden; `None` for any other.
     pub(crate) fn of(peer: PeerKey, env: &'c Environment) -> Option<Self> {
-        env.links.peer(peer).filter(|p| p.hide_topology)?;
+        // Nothing is looked up where nothing is hidden: this is asked of each message.
+        let peers = env.hides().then_some(&env.links)?;
+        peers.peer(peer).filter(|p| p.hide_topology)?;
         Some(Self::towards(peer, env))
     }
 
@@ -44,7 +46,8 @@ impl<'c> Hiding<'c> {
             let entry = p.under.as_ref().map_or(p.key, |under| under.peer);
             !env.formerly_hidden.is_empty() && env.formerly_hidden.contains(&entry)
         };
-        env.links
+        let peers = env.hides().then_some(&env.links)?;
+        peers
             .peer(peer)
             .filter(|p| p.hide_topology || is_former(p))?;
         Some(Self::towards(peer, env))
