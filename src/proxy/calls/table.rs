@@ -34,6 +34,8 @@ struct Call {
     answered: AnsweredCall,
     /// When it ends by time, in seconds of the table.
     until: u32,
+    /// Where it stands in the order of ends: there or earlier, so that a refresh need not move it.
+    listed: u32,
     /// Whether that is the end of its session.
     has_session: bool,
 }
@@ -72,7 +74,7 @@ impl CallsOfClients {
 pub(crate) struct CallTable {
     began: Instant,
     calls: FastMap<CallKey, Box<Call>>,
-    /// When each ends by time, the next first.
+    /// When each ends by time or is to be looked at again, the next first.
     ends: BTreeSet<(u32, CallKey)>,
     /// How many each client has.
     of_client: FastMap<CallClient, u32>,
@@ -130,6 +132,7 @@ impl CallTable {
         let call = Call {
             answered,
             until,
+            listed: until,
             has_session,
         };
         self.calls.insert(key, Box::new(call));
@@ -165,9 +168,12 @@ impl CallTable {
     ) {
         let (until, has_session) = self.end(now, session, idle);
         if let Some(call) = self.calls.get_mut(&key) {
-            self.ends.remove(&(call.until, key));
-            self.ends.insert((until, key));
             (call.until, call.has_session) = (until, has_session);
+            // Later ends wait until the time comes: refreshes are many, and the order is long.
+            if until < call.listed {
+                self.ends.remove(&(call.listed, key));
+                self.list(key, until);
+            }
         }
     }
 
@@ -186,11 +192,18 @@ impl CallTable {
     pub(crate) fn expire(&mut self, now: Instant, mut ended: impl FnMut(EndedCall)) {
         let seconds = now.saturating_duration_since(self.began).as_secs();
         for _ in 0..STEP {
-            let Some(&(until, key)) = self.ends.first() else {
+            let Some(&(listed, key)) = self.ends.first() else {
                 return;
             };
-            if u64::from(until) > seconds {
+            if u64::from(listed) > seconds {
                 return;
+            }
+            // Refreshed since it was listed.
+            let until = self.calls.get(&key).map(|call| call.until);
+            if let Some(until) = until.filter(|until| *until > listed) {
+                self.ends.pop_first();
+                self.list(key, until);
+                continue;
             }
             // The set and the table name the same calls.
             let Some(call) = self.remove(key) else {
@@ -213,7 +226,7 @@ impl CallTable {
         !self.ends.is_empty()
     }
 
-    /// When the next one ends by time.
+    /// When the next one ends by time, or is to be looked at again.
     pub(crate) fn next(&self) -> Option<Instant> {
         let (until, _) = self.ends.first()?;
         Some(self.began + Duration::from_secs(u64::from(*until)))
@@ -246,9 +259,17 @@ impl CallTable {
         (until, session.is_some())
     }
 
+    /// Enters it in the order of ends, in which it does not stand.
+    fn list(&mut self, key: CallKey, at: u32) {
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.listed = at;
+            self.ends.insert((at, key));
+        }
+    }
+
     fn remove(&mut self, key: CallKey) -> Option<Box<Call>> {
         let call = self.calls.remove(&key)?;
-        self.ends.remove(&(call.until, key));
+        self.ends.remove(&(call.listed, key));
         for client in call.answered.clients.iter().flatten() {
             self.forget_client(*client);
         }

@@ -150,6 +150,20 @@ fn what_is_not_refreshed_ends_by_its_session_and_everything_by_idleness() {
 }
 
 #[test]
+fn a_refresh_moves_the_end_either_way() {
+    let (mut table, t0) = begun();
+    table.answered(answered(1, [None, None], t0), ROOM).unwrap();
+    table.refreshed(key(1), Some(100 * SECOND), HOUR, t0 + 10 * SECOND);
+    assert_eq!(table.next(), Some(t0 + 142 * SECOND));
+    table.refreshed(key(1), Some(1_800 * SECOND), HOUR, t0 + 20 * SECOND);
+    let mut ended = 0;
+    table.expire(t0 + 1_851 * SECOND, |_| ended += 1);
+    assert_eq!((ended, table.next()), (0, Some(t0 + 1_852 * SECOND)));
+    table.expire(t0 + 1_852 * SECOND, |_| ended += 1);
+    assert_eq!((ended, table.next()), (1, None));
+}
+
+#[test]
 fn many_that_end_at_once_end_in_steps() {
     let (mut table, t0) = begun();
     let room = CallRoom { all: 1_000, ..ROOM };
