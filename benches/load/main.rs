@@ -1,6 +1,6 @@
 //! The project's load generator: what relaying costs, in sipward and in the programs that it is compared with.
 //!
-//! `cargo bench --bench load -- [run|compare|memory|soak|calls|mixed|cores|instructions|reload|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
+//! `cargo bench --bench load -- [run|compare|memory|soak|calls|mixed|cores|instructions|growth|growth-time|reload|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
 //!
 //! * `run` measures one program and prints a table and one line of JSON,
 //! * `compare` does so for HAProxy, Kamailio and sipward in turn, and prints the ratios (see benches/compare.sh),
@@ -14,6 +14,9 @@
 //! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh);
 //!   with `--against FILE` it fails when a figure is higher than the file allows, with `--keep DIR` the
 //!   profiles stay there for `callgrind_annotate`,
+//! * `growth` counts the instructions of messages beside few and beside many idle clients (`--idle`), peers (`--partners`), running
+//!   calls (`--running`) and registered clients (`--bindings`), `growth-time` their CPU time, with what a call and a binding hold;
+//!   both fail when one costs more beside many than 1.15 of what it costs beside few; `--crowd idle` leaves out every other crowd,
 //! * `reload` shows for how long a reload holds up a shard at most, and how late the control socket answers, beside `--partners`, of
 //!   which `--live` are connected, and `--idle` clients,
 //! * `smoke` is a short `run` and `memory` against sipward that fails on the first error: it keeps this program alive in tests.
@@ -22,8 +25,11 @@
 //! handshake or idle.
 
 mod atomics;
+mod beside;
+mod callgrind;
 mod cores;
 mod crowd;
+mod growth;
 mod home;
 mod instructions;
 mod phases;
@@ -36,6 +42,8 @@ mod target;
 mod tls;
 mod traffic;
 
+use beside::Crowd;
+use growth::Cost;
 use phases::Phase;
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -76,6 +84,12 @@ pub(crate) struct Options {
     pub(crate) keep: Option<String>,
     /// Partners in the topology besides the home server.
     pub(crate) partners: usize,
+    /// Calls that are up.
+    pub(crate) running: usize,
+    /// Registered clients.
+    pub(crate) bindings: usize,
+    /// The only crowd beside which messages are measured; all are without it.
+    pub(crate) crowd: Option<Crowd>,
     /// Those of them that are connected.
     pub(crate) live: usize,
     /// The only phase that runs; all do without it.
@@ -121,6 +135,8 @@ fn main() -> Outcome<()> {
                 Ok(())
             }
             "instructions" => instructions::count(&options).await,
+            "growth" => growth::growth(&options.crowded(), Cost::Instructions).await,
+            "growth-time" => growth::growth(&options.crowded(), Cost::Time).await,
             "reload" => {
                 let figures = reload::reload(&options).await?;
                 println!("{}", serde_json::to_string(&figures)?);
@@ -133,10 +149,12 @@ fn main() -> Outcome<()> {
                 report::faultless(&figures)?;
                 figures.extend(phases::memory(&options).await?);
                 report::show(Kind::Sipward, &figures);
+                // So few cost what they cost: no bound is asked of that.
+                growth::measured(&options.crowded(), Cost::Time).await?;
                 Ok(())
             }
             _ => Err(format!(
-                "unknown command {command}: run, compare, memory, soak, calls, mixed, cores, instructions, reload or smoke"
+                "unknown command {command}: run, compare, memory, soak, calls, mixed, cores, instructions, growth, growth-time, reload or smoke"
             )
             .into()),
         }
@@ -197,6 +215,9 @@ impl Options {
             against: None,
             keep: None,
             partners: 0,
+            running: 200_000,
+            bindings: 50_000,
+            crowd: None,
             live: 0,
             only: None,
         };
@@ -225,6 +246,9 @@ impl Options {
                 "binary" => options.binary = value,
                 "against" => options.against = Some(value),
                 "partners" => options.partners = value.parse()?,
+                "running" => options.running = value.parse()?,
+                "bindings" => options.bindings = value.parse()?,
+                "crowd" => options.crowd = Some(Crowd::named(&value)?),
                 "live" => options.live = value.parse()?,
                 "keep" => options.keep = Some(value),
                 "only" => options.only = Some(Phase::named(&value)?),
@@ -232,6 +256,17 @@ impl Options {
             }
         }
         Ok((command.unwrap_or_else(|| "run".to_owned()), options))
+    }
+
+    /// With the partners of a large topology, unless others were asked for.
+    fn crowded(&self) -> Self {
+        Self {
+            partners: match self.partners {
+                0 => 20_000,
+                partners => partners,
+            },
+            ..self.clone()
+        }
     }
 
     /// As little as shows that everything works.
@@ -243,6 +278,10 @@ impl Options {
             clients: 2,
             handshakes: 3,
             idle: 4,
+            partners: 4,
+            running: 20,
+            bindings: 20,
+            starts: 1,
             ..self.clone()
         }
     }

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A home server in no pool, which dials and is not dialled.
+pub(crate) const CALLING_HOME: &str = "fe02.contoso.test";
 /// The kernel's USER_HZ, the unit of /proc/PID/stat: 100 on every Linux that Rust runs on.
 const TICK: f64 = 0.01;
 /// How long a program may take to listen, under valgrind on a busy machine, too.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Which program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,9 +77,12 @@ impl Target {
             .raw("transactions_per_client", "10000")
             .raw("invites_per_client", "5000")
             .raw("transactions_per_source", "100000")
-            .raw("connections", "20000")
-            .raw("connections_per_source", "20000")
+            .raw("connections", "70000")
+            .raw("connections_per_source", "70000")
             .raw("connects_per_source", "100000")
+            .raw("calls", "1000000")
+            .raw("calls_per_client", "1000000")
+            .text("answered_per_client", "200MiB")
             .raw("client_rate", "1000000")
             .raw("client_burst", "1000000")
             .text("memory_per_source", "512MiB")
@@ -87,7 +92,8 @@ impl Target {
                 .section("[limits]")
                 .raw("gather", &gather.to_string());
         }
-        // The discard port: nothing is ever sent there.
+        // It only calls: what nobody reads must not wait for it.
+        topology.peer(CALLING_HOME, "home", "enterprise-ca");
         for number in 0..options.partners {
             topology
                 .peer(&partner(number), "federated", "fabrikam-ca")
@@ -228,6 +234,11 @@ impl Target {
     /// Whether it still runs: Debian's Kamailio dies by itself after some hundreds of handshakes.
     pub(crate) fn alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to end as an operator does, and waits until it has: valgrind writes its counts only then.

@@ -10,9 +10,12 @@ use sipward_lab::site::{EDGE, HOME, Site};
 use sipward_lab::trust_only;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+/// Clients that dial from one address: Linux has 28,000 ports for them.
+const OF_AN_ADDRESS: usize = 20_000;
 
 /// How a client shakes hands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,12 +65,28 @@ impl Dialler {
         })
     }
 
+    pub(crate) async fn dial(&self, address: SocketAddr) -> Outcome<TlsStream<TcpStream>> {
+        self.dial_as(0, address).await
+    }
+
+    /// As the client of this number: an address of loopback has ports for some of them only.
     #[expect(
         clippy::disallowed_methods,
         reason = "a load generator dials what it loads"
     )]
-    pub(crate) async fn dial(&self, address: SocketAddr) -> Outcome<TlsStream<TcpStream>> {
-        let tcp = TcpStream::connect(address).await?;
+    pub(crate) async fn dial_as(
+        &self,
+        number: usize,
+        address: SocketAddr,
+    ) -> Outcome<TlsStream<TcpStream>> {
+        let tcp = match u8::try_from(number / OF_AN_ADDRESS)? {
+            0 => TcpStream::connect(address).await?,
+            another => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind(SocketAddr::from(([127, 0, 1, another], 0)))?;
+                socket.connect(address).await?
+            }
+        };
         tcp.set_nodelay(true)?;
         Ok(self.connector.connect(self.name.clone(), tcp).await?)
     }

@@ -4,6 +4,7 @@ use super::Outcome;
 use super::tls::Dialler;
 use hdrhistogram::Histogram;
 use memchr::memmem;
+use sipward_lab::site::HOME;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,8 +14,8 @@ use tokio_rustls::client::TlsStream;
 
 /// Ten digits, so that the number can be patched in place.
 const BLANK: &str = "##########";
-/// In Call-ID, before the number.
-const MARK: &[u8] = b"Call-ID: bench-";
+/// In the branch, before the number.
+const MARK: &[u8] = b";branch=z9hG4bK-bench-";
 /// A short text.
 const BODY: &[u8] = b"The quick brown fox jumps over the lazy dog; sixty-four octets..";
 /// Of [`Scenario::Mixed`].
@@ -35,6 +36,10 @@ pub(crate) enum Scenario {
     Register,
     /// INVITE 180 200 ACK BYE 200.
     Call,
+    /// INVITE 180 200 ACK: a call that stays.
+    Hold,
+    /// UPDATE and its 200 in one of the calls that stay, in a round.
+    Update,
     /// Three MESSAGE and a call in turn.
     Mixed,
     /// CRLF CRLF and its CRLF (RFC 5626 §4.4.1).
@@ -87,26 +92,43 @@ pub(crate) struct Client {
     local: SocketAddr,
     /// Count of requests so far: no Call-ID is used twice.
     sent: u64,
-    /// Whom it calls, if it is a home server.
-    aim: Option<Aim>,
+    /// The domain of its user.
+    domain: String,
+    /// Whom it asks, one after the other; without any it asks the home server.
+    aims: Vec<Aim>,
+    /// Its calls that stay.
+    dialogs: Vec<Dialog>,
 }
 
-/// A registered client, as its home server calls it.
+/// Whom a server asks: a registered client, or a user of a partner.
 pub(crate) struct Aim {
-    /// Its contact.
+    /// The client's contact, or the user's address.
     pub(crate) uri: String,
-    /// The Path of its registration, which is the route to it (RFC 3327 §5.3).
+    /// The Path of the client's registration, which is the route to it (RFC 3327 §5.3); empty for a partner's user.
     pub(crate) route: String,
+}
+
+/// A call that was answered, as its caller knows it.
+struct Dialog {
+    /// The number of its INVITE, which is in its Call-ID and its tag.
+    number: u64,
+    /// The callee's contact.
+    uri: Box<[u8]>,
+    /// The header lines of its route.
+    routes: Box<[u8]>,
 }
 
 /// One client connection in a phase.
 struct Run {
     scenario: Scenario,
-    first: Template,
+    /// One for each of whom it asks.
+    first: Vec<Template>,
     /// What a call among texts begins with.
     invite: Template,
     local: SocketAddr,
     number: usize,
+    domain: String,
+    dialogs: Vec<Dialog>,
     first_sent: u64,
     sent: u64,
     /// When each request since `first_sent` was due; `None` once it is answered.
@@ -139,20 +161,27 @@ impl Client {
         address: SocketAddr,
         number: usize,
     ) -> Outcome<Self> {
-        let stream = dialler.dial(address).await?;
+        let stream = dialler.dial_as(number, address).await?;
         let local = stream.get_ref().0.local_addr()?;
         Ok(Self {
             stream,
             number,
             local,
             sent: 0,
-            aim: None,
+            domain: HOME.to_owned(),
+            aims: Vec::new(),
+            dialogs: Vec::new(),
         })
     }
 
-    /// It is a home server's connection, and calls this client.
+    /// It is a server's connection, and asks this one, too.
     pub(crate) fn aim(&mut self, aim: Aim) {
-        self.aim = Some(aim);
+        self.aims.push(aim);
+    }
+
+    /// It is a partner's connection: its users are of this domain.
+    pub(crate) fn of_domain(&mut self, domain: String) {
+        self.domain = domain;
     }
 
     /// Where it is reached.
@@ -162,25 +191,34 @@ impl Client {
 
     /// Registers, and waits for the answer.
     pub(crate) async fn register(&mut self) -> Outcome<()> {
+        let own = [format!("client{}", self.number)];
+        self.register_as(&own).await
+    }
+
+    /// Registers these users, and waits for all answers.
+    pub(crate) async fn register_as(&mut self, users: &[String]) -> Outcome<()> {
         let mut out = Vec::new();
-        Template::request("REGISTER", "", self).write(self.sent, &mut out);
-        self.sent += 1;
+        for user in users {
+            Template::request("REGISTER", user, self, None).write(self.sent, &mut out);
+            self.sent += 1;
+        }
         self.stream.write_all(&out).await?;
         self.stream.flush().await?;
-        let mut answers = Vec::new();
-        loop {
+        let (mut answers, mut registered) = (Vec::new(), 0);
+        while registered < users.len() {
+            if self.stream.read_buf(&mut answers).await? == 0 {
+                return Err("closed instead of registered".into());
+            }
             while let Some(end) = memmem::find(&answers, b"\r\n\r\n") {
                 let answer: Vec<u8> = answers.drain(..end + 4).collect();
                 match answer.get(..9) {
                     Some(b"SIP/2.0 1") => {}
-                    Some(b"SIP/2.0 2") => return Ok(()),
+                    Some(b"SIP/2.0 2") => registered += 1,
                     _ => return Err(String::from_utf8_lossy(&answer).into_owned().into()),
                 }
             }
-            if self.stream.read_buf(&mut answers).await? == 0 {
-                return Err("closed instead of registered".into());
-            }
         }
+        Ok(())
     }
 
     /// Takes each call and each BYE until the connection ends.
@@ -202,7 +240,7 @@ impl Client {
 impl Client {
     /// Sends INVITEs that ring and are never answered, and waits until all ring; gives the octets of one.
     pub(crate) async fn hold(&mut self, count: usize) -> Outcome<usize> {
-        let mut invite = Template::request("INVITE", "ring", self);
+        let mut invite = Template::request("INVITE", "ring", self, None);
         let mut out = Vec::new();
         for _ in 0..count {
             invite.write(self.sent, &mut out);
@@ -278,7 +316,7 @@ async fn phase(
     how_long: Duration,
 ) -> Outcome<(Client, Tally)> {
     let end = began + how_long;
-    let mut run = Run::new(&client, scenario)?;
+    let mut run = Run::new(&mut client, scenario)?;
     let mut pending = Vec::with_capacity(64 * 1024);
     // Who sends by the clock begins at a place of its own in the round.
     let period = match pace {
@@ -338,23 +376,37 @@ async fn phase(
     }
     run.tally.lost = (run.sent - run.first_sent).saturating_sub(run.answered);
     client.sent = run.sent;
+    client.dialogs = run.dialogs;
     Ok((client, run.tally))
 }
 
 impl Run {
-    fn new(client: &Client, scenario: Scenario) -> Outcome<Self> {
+    fn new(client: &mut Client, scenario: Scenario) -> Outcome<Self> {
+        let own = format!("client{}", client.number);
+        let requests = |method, user: &str| match client.aims.as_slice() {
+            [] => vec![Template::request(method, user, client, None)],
+            aims => {
+                let each = aims.iter().map(Some);
+                each.map(|aim| Template::request(method, user, client, aim))
+                    .collect()
+            }
+        };
         let first = match scenario {
-            Scenario::Message | Scenario::Mixed => Template::request("MESSAGE", "bob", client),
-            Scenario::Register => Template::request("REGISTER", "", client),
-            Scenario::Call => Template::request("INVITE", "bob", client),
-            Scenario::KeepAlive => Template::new(b"\r\n\r\n".to_vec()),
+            Scenario::Message | Scenario::Mixed => requests("MESSAGE", "bob"),
+            Scenario::Register => vec![Template::request("REGISTER", &own, client, None)],
+            Scenario::Call | Scenario::Hold => requests("INVITE", "bob"),
+            Scenario::KeepAlive => vec![Template::new(b"\r\n\r\n".to_vec())],
+            // Each is written when it is sent.
+            Scenario::Update => Vec::new(),
         };
         Ok(Self {
             scenario,
             first,
-            invite: Template::request("INVITE", "bob", client),
+            invite: Template::request("INVITE", "bob", client, None),
             local: client.local,
             number: client.number,
+            domain: client.domain.clone(),
+            dialogs: std::mem::take(&mut client.dialogs),
             first_sent: client.sent,
             sent: client.sent,
             due: Vec::new(),
@@ -367,11 +419,18 @@ impl Run {
     fn send(&mut self, due: Instant) {
         let is_call =
             self.scenario == Scenario::Mixed && self.sent.is_multiple_of(TEXTS_A_CALL + 1);
+        let round = |length: usize| self.sent.checked_rem(length as u64).unwrap_or(0) as usize;
+        let at = round(self.first.len());
         let template = match is_call {
-            true => &mut self.invite,
-            false => &mut self.first,
+            true => Some(&mut self.invite),
+            false => self.first.get_mut(at),
         };
-        template.write(self.sent, &mut self.out);
+        if let Some(template) = template {
+            template.write(self.sent, &mut self.out);
+        } else if let Some(dialog) = self.dialogs.get(round(self.dialogs.len())) {
+            let begun = self.in_dialog(dialog, ("UPDATE", 2), self.sent);
+            self.out.extend_from_slice(&begun);
+        }
         self.sent += 1;
         self.due.push(Some(due));
     }
@@ -402,9 +461,11 @@ impl Run {
             let Some(number) = number_of(head) else {
                 continue;
             };
-            if ok && memmem::find(head, b"\nCSeq: 1 INVITE").is_some() {
+            let is_answered = ok && memmem::find(head, b"\nCSeq: 1 INVITE").is_some();
+            if is_answered {
                 self.acknowledge(number, head);
-            } else {
+            }
+            if !is_answered || self.scenario == Scenario::Hold {
                 finished += usize::from(self.over(number.wrapping_sub(self.first_sent), ok, now));
             }
         }
@@ -429,41 +490,49 @@ impl Run {
         true
     }
 
-    /// ACK and BYE of a call that was answered.
+    /// ACK of a call that was answered, and its BYE unless it stays.
     fn acknowledge(&mut self, number: u64, head: &[u8]) {
-        let mut routes: Vec<&[u8]> = Vec::new();
-        let mut contact: &[u8] = b"sip:bob@contoso.test";
+        let (mut lines, mut contact) = (Vec::new(), &b"sip:bob@contoso.test"[..]);
         for line in head.split(|octet| *octet == b'\n') {
             if let Some(value) = line.strip_prefix(b"Record-Route: ") {
-                routes.push(value.trim_ascii_end());
+                lines.push([b"Route: ", value.trim_ascii_end(), b"\r\n"].concat());
             } else if let Some(value) = line.strip_prefix(b"Contact: <") {
                 contact = value.split(|octet| *octet == b'>').next().unwrap_or(value);
             }
         }
-        for (method, cseq) in [("ACK", 1), ("BYE", 2)] {
-            let out = &mut self.out;
-            out.extend_from_slice(method.as_bytes());
-            out.push(b' ');
-            out.extend_from_slice(contact);
-            let (local, client) = (self.local, self.number);
-            let text = format!(
-                " SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bK-bench{client}-{number}-{method}\r\nMax-Forwards: 70\r\n"
-            );
-            out.extend_from_slice(text.as_bytes());
-            for route in routes.iter().rev() {
-                out.extend_from_slice(b"Route: ");
-                out.extend_from_slice(route);
-                out.extend_from_slice(b"\r\n");
-            }
-            let text = format!(
-                "From: \"Client {client}\" <sip:client{client}@contoso.test>;tag=f{number:010}\r\n\
-                 To: <sip:bob@contoso.test>;tag=home\r\n\
-                 Call-ID: bench-{number:010}@client{client}\r\n\
-                 CSeq: {cseq} {method}\r\n\
-                 Content-Length: 0\r\n\r\n"
-            );
-            out.extend_from_slice(text.as_bytes());
+        lines.reverse();
+        let dialog = Dialog {
+            number,
+            uri: contact.into(),
+            routes: lines.concat().into(),
+        };
+        let ack = self.in_dialog(&dialog, ("ACK", 1), number);
+        self.out.extend_from_slice(&ack);
+        if self.scenario == Scenario::Hold {
+            self.dialogs.push(dialog);
+        } else {
+            let bye = self.in_dialog(&dialog, ("BYE", 2), number);
+            self.out.extend_from_slice(&bye);
         }
+    }
+
+    /// A request in a dialog; `number` is in its branch.
+    fn in_dialog(&self, dialog: &Dialog, (method, cseq): (&str, u8), number: u64) -> Vec<u8> {
+        let (local, client, domain) = (self.local, self.number, &self.domain);
+        let begin = format!(
+            " SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bK-bench-{number:010}-{client}-{method}\r\nMax-Forwards: 70\r\n"
+        );
+        let call = dialog.number;
+        let end = format!(
+            "From: \"Client {client}\" <sip:client{client}@{domain}>;tag=f{call:010}\r\n\
+             To: <sip:bob@contoso.test>;tag=home\r\n\
+             Call-ID: bench-{call:010}@client{client}\r\n\
+             CSeq: {cseq} {method}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let method = method.as_bytes();
+        let parts = [method, b" ", &dialog.uri, begin.as_bytes(), &dialog.routes];
+        [parts.concat().as_slice(), end.as_bytes()].concat()
     }
 }
 
@@ -473,26 +542,23 @@ impl Template {
         Self { octets, places }
     }
 
-    fn request(method: &str, user: &str, client: &Client) -> Self {
-        let (number, local) = (client.number, client.local);
-        let (uri, to, body) = match (method, &client.aim) {
-            ("REGISTER", _) => (
-                "sip:contoso.test".to_owned(),
-                format!("client{number}"),
-                &b""[..],
-            ),
-            (_, Some(aim)) => (aim.uri.clone(), user.to_owned(), BODY),
-            _ => (format!("sip:{user}@contoso.test"), user.to_owned(), BODY),
+    /// A request for this user, or about it; to the home server unless it is aimed.
+    fn request(method: &str, user: &str, client: &Client, aim: Option<&Aim>) -> Self {
+        let (number, local, domain) = (client.number, client.local, &client.domain);
+        let (uri, body) = match (method, aim) {
+            ("REGISTER", _) => ("sip:contoso.test".to_owned(), &b""[..]),
+            (_, Some(aim)) => (aim.uri.clone(), BODY),
+            _ => (format!("sip:{user}@contoso.test"), BODY),
         };
-        let route = client.aim.as_ref();
+        let route = aim.filter(|aim| !aim.route.is_empty());
         let route = route.map_or_else(String::new, |aim| format!("Route: {}\r\n", aim.route));
         let head = format!(
             "{method} {uri} SIP/2.0\r\n\
-             Via: SIP/2.0/TLS {local};rport;branch=z9hG4bK-bench{number}-{BLANK}\r\n\
+             Via: SIP/2.0/TLS {local};rport;branch=z9hG4bK-bench-{BLANK}-{number}\r\n\
              Max-Forwards: 70\r\n\
              {route}\
-             From: \"Client {number}\" <sip:client{number}@contoso.test>;tag=f{BLANK}\r\n\
-             To: <sip:{to}@contoso.test>\r\n\
+             From: \"Client {number}\" <sip:client{number}@{domain}>;tag=f{BLANK}\r\n\
+             To: <sip:{user}@contoso.test>\r\n\
              Call-ID: bench-{BLANK}@client{number}\r\n\
              CSeq: 1 {method}\r\n\
              User-Agent: sipward-bench\r\n\
