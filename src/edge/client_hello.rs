@@ -9,8 +9,8 @@
 /// of it.
 pub const MOST: usize = 16 * 1024;
 
-/// The longest fragment of a record that a TLS library reads (RFC 5246 §6.2.3); RFC 8446 §5.2 allows less.
-const LONGEST_FRAGMENT: usize = (1 << 14) + 2048;
+/// The length of a record that the TLS library refuses, and all above it (RFC 5246 §6.2.3); RFC 8446 §5.2 allows less.
+const TOO_LONG: usize = (1 << 14) + 2048;
 
 /// What the first bytes of a connection hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,11 +47,12 @@ fn records(bytes: &[u8]) -> Hello {
         let &[kind, major, minor, high, low] = head else {
             return Hello::Whole;
         };
-        // TLS and SSL, and DTLS: of all these the library reads the record before it says that it is of no use.
-        let is_version = matches!((major, minor), (3, _) | (2, 0) | (0xfe, 0xfc..=0xff));
+        // TLS and SSL 3, what it takes for SSL 2, and DTLS: of all these the library reads the record before it says that it
+        // is of no use.
+        let is_version = matches!((major, minor), (3, _) | (0, 2) | (0xfe, 0xfc | 0xfd | 0xff));
         let length = usize::from(u16::from_be_bytes([high, low]));
         // What is no record fails by its head; an empty one would go on for ever.
-        if !matches!(kind, 20..=24) || !is_version || length == 0 || length > LONGEST_FRAGMENT {
+        if !matches!(kind, 20..=24) || !is_version || length == 0 || length >= TOO_LONG {
             return Hello::Whole;
         }
         // Of the last record only a part may be there.
@@ -148,6 +149,31 @@ mod tests {
             &[20, 0xfe, 0xff, 7, 0],
         ] {
             assert_eq!(look(bytes), Hello::Partial, "{bytes:?}");
+        }
+    }
+
+    /// Whether the library waits for more of this.
+    fn is_waited_for(mut bytes: &[u8]) -> bool {
+        let mut acceptor = rustls::server::Acceptor::default();
+        let is_read = acceptor.read_tls(&mut bytes).is_ok();
+        is_read && matches!(acceptor.accept(), Ok(None))
+    }
+
+    /// Each type, each version and each length, all others being those of a hello.
+    #[test]
+    fn a_head_of_a_record_is_waited_for_where_the_library_waits() {
+        let kinds = (0..=255).map(|kind| [kind, 3, 1, 0, 9]);
+        let versions = (0..=u16::MAX).map(|version| {
+            let [major, minor] = version.to_be_bytes();
+            [22, major, minor, 0, 9]
+        });
+        let lengths = (0..=u16::MAX).map(|length| {
+            let [high, low] = length.to_be_bytes();
+            [22, 3, 1, high, low]
+        });
+        for head in kinds.chain(versions).chain(lengths) {
+            let is_partial = look(&head) == Hello::Partial;
+            assert_eq!(is_partial, is_waited_for(&head), "{head:?}");
         }
     }
 
