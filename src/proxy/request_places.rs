@@ -50,6 +50,8 @@ pub(crate) struct RequestPlaces {
     via: TextPlace,
     /// Of it what its sender knows an answer by: from its begin to the end of sent-by and branch.
     via_names: TextPlace,
+    /// Where in this the port is written that the request came from, or its end.
+    port_stamp: u32,
     call_id: TextPlace,
     /// The value of From as a whole: an answer repeats it byte for byte, or nearly all do.
     from: TextPlace,
@@ -72,10 +74,14 @@ impl RequestPlaces {
         let start = TextPlace::of_field(message, HeaderName::Via).start;
         let named = place(via.branch).end.max(place(Some(via.sent_by)).end);
         let to = |end| TextPlace { start, end };
+        let params = place(Some(via.params));
+        let stamp = via.port_stamp().and_then(|at| u32::try_from(at).ok());
+        let stamp = stamp.map_or(named, |at| params.start + at);
         Self {
             request_uri: place(Some(request.request_uri)),
-            via: to(place(Some(via.params)).end),
+            via: to(params.end),
             via_names: to(named),
+            port_stamp: stamp.min(named),
             call_id: place(Some(request.call_id)),
             from: TextPlace::of_field(message, HeaderName::From),
             from_uri: place(Some(request.from.uri)),
@@ -97,9 +103,13 @@ impl RequestPlaces {
         self.via.part(request)
     }
 
-    /// That value up to the end of sent-by and branch, whichever comes last.
-    pub(crate) fn via_names<'r>(&self, request: &'r [u8]) -> &'r [u8] {
-        self.via_names.part(request)
+    /// That value up to the end of sent-by and branch, whichever comes last, in two parts: the port that the request came from
+    /// is written between them (RFC 3581 §4), or behind both.
+    pub(crate) fn via_names<'r>(&self, request: &'r [u8]) -> (&'r [u8], &'r [u8]) {
+        let TextPlace { start, end } = self.via_names;
+        let stamp = self.port_stamp;
+        let part = |start, end| TextPlace { start, end }.part(request);
+        (part(start, stamp), part(stamp, end))
     }
 
     /// The value of From.

@@ -124,6 +124,11 @@ impl<'a> Via<'a> {
         })
     }
 
+    /// Where in the parameters this node writes the port that the request came from (RFC 3581 §4); `None`: nowhere.
+    pub(crate) fn port_stamp(&self) -> Option<usize> {
+        self.stamps?.rport.map(|(name_end, _)| name_end)
+    }
+
     /// A parameter: `None` absent, `Some(None)` without a value.
     pub fn param(&self, name: &str) -> Option<Option<&'a [u8]>> {
         params::find(self.params, name)
