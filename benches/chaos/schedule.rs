@@ -41,6 +41,8 @@ pub(crate) async fn lane(
             let (lasts, quiet) = (options.lasts, options.quiet);
             let lasts = dice.between(lasts.0, lasts.1);
             tokio::time::sleep(dice.between(quiet.0, quiet.1)).await;
+            // First, since a process from before an upgrade may be there until the end of the last call.
+            fault.can_begin(world).await?;
             // The last one is over, and recovered from, before the end.
             if world.ledger.now() + lasts + fault.bound() > began + options.time {
                 return Ok(());
@@ -52,7 +54,6 @@ pub(crate) async fn lane(
 
 /// Makes a fault, undoes it, and waits until all is well.
 async fn make(world: &World, dice: &mut Dice, fault: Fault, lasts: Duration) -> Outcome<()> {
-    fault.can_begin(world).await?;
     let (name, label) = (fault.name(), fault.label(world));
     let hits = fault.hits(world);
     let entry = (name, label.clone());

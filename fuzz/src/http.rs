@@ -111,7 +111,9 @@ pub fn http(data: &[u8]) {
     let hosts = named("host");
     assert!(hosts.len() <= 1, "answered: {hosts:?}");
     // A query may hold another one.
-    let written = target.split_once("://").filter(|_| !target.starts_with('/'));
+    let written = target
+        .split_once("://")
+        .filter(|_| !target.starts_with('/'));
     let absolute = written.map(|(_, rest)| rest);
     let absolute = absolute.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
     for name in hosts.iter().copied().chain(absolute) {
