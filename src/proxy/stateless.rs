@@ -37,7 +37,8 @@ pub(crate) fn forward_ack(
     match admission::admit_ack(request, env)? {
         Handling::Forward(plan, targets) => {
             let target = targets.first().copied().ok_or(MessageReason::AckRefused)?;
-            forward(request, &plan, target, None, env, out)?;
+            let link = link_of_dialog(target, request, env);
+            forward(request, &plan, target, link, env, out)?;
             let (from, message) = (request.upstream(), request.inbound.message);
             env.log_passed(from, message, Some(target), None, out);
             Ok(())
@@ -49,6 +50,21 @@ pub(crate) fn forward_ack(
         Handling::OtherProcess if env.ask_other_process(request.inbound, out) => Ok(()),
         Handling::OtherProcess => Err(MessageReason::AckUnmatched),
         Handling::AnswerOptions => Ok(()),
+    }
+}
+
+/// The connection of a peer that takes the other requests of the dialog: on another one a BYE could come before the ACK.
+fn link_of_dialog(
+    target: Leg,
+    request: &InboundRequest<'_, '_>,
+    env: &Environment,
+) -> Option<LinkId> {
+    let Leg::Peer(key) = target else { return None };
+    let spread = env.spread(request.inbound.message);
+    match env.links.for_requests(key, spread, true) {
+        // An ACK is not held back by a queue that is long.
+        LinkChoice::Link(link) | LinkChoice::Full(link) => Some(link),
+        LinkChoice::None => None,
     }
 }
 

@@ -48,6 +48,42 @@ fn ack_and_bye_follow_the_token_whatever_the_request_uri_claims() {
 }
 
 #[test]
+fn the_requests_of_a_call_keep_their_order_on_one_of_several_connections() {
+    // Three that the topology asks for, or three that the server has made though it asks for one.
+    for wanted in [1, 3] {
+        let mut topology = topology();
+        topology.peers[0].connections = wanted;
+        let mut w = World::with(topology, 1);
+        let client = w.client();
+        let links = [(); 3].map(|()| w.peer(FE01));
+        let mut used = std::collections::BTreeSet::new();
+        for n in 0..40 {
+            let of_call = |request: Request<'_>| {
+                let text = request.to_string();
+                text.replace("call-1", &format!("call-{n}"))
+            };
+            let branch = |of: &str| format!("z9hG4bK{of}{n}");
+            w.send(
+                client,
+                &of_call(Request::invite().branch(&branch("INVITE"))),
+            );
+            let got = links.iter().find_map(|link| Some((*link, w.take(*link)?)));
+            let (link, invite) = got.unwrap();
+            w.answers(link, &invite, 200);
+            let more = route_of(&invite);
+            for (cseq, method) in [(1, "ACK"), (2, "BYE")] {
+                let branch = branch(method);
+                let request = Request::of(method).in_dialog().branch(&branch);
+                w.send(client, &of_call(request.cseq(cseq).more(&more)));
+                w.expect(link, method);
+            }
+            used.insert(link);
+        }
+        assert_eq!(used.len(), usize::from(wanted));
+    }
+}
+
+#[test]
 fn a_token_with_escaped_octets_that_need_none_is_the_same_token() {
     let mut w = World::new();
     let (client, fe01) = (w.client(), w.peer(FE01));
