@@ -155,7 +155,7 @@ impl Inbound {
             config,
             verifier,
             shown,
-        } = listener.handshake(self.sni.as_deref());
+        } = listener.handshake(&hello.client_hello());
         // Known now and not at the end: a client that refuses the certificate never gets to the end.
         self.shown = Some(Arc::clone(&shown));
         let mut handshake = pin!(hello.into_stream(config));

@@ -102,6 +102,7 @@ mod slowing;
 mod sources;
 mod start;
 mod status;
+mod suites;
 mod tls;
 mod trace;
 mod unconfirmed;

@@ -1,6 +1,7 @@
 //! rustls configurations of one generation, built by each shard for itself: its verifiers are then used by one thread.
 use super::clock;
 use super::error::EdgeError;
+use super::suites;
 use crate::observe::PresentedChain;
 use crate::topology::{
     CertificateFacts, DnsName, Identity, IdentityRef, KeyPair, Listener, PeerRef, Staple, Topology,
@@ -106,12 +107,12 @@ impl CertificateRequest {
 }
 
 impl ListenerTls {
-    /// What one handshake with a client that asks for this name is made with: its configuration, and in it the certificate that
+    /// What one handshake with the client that says this is made with: its configuration, and in it the certificate that
     /// is shown, and a verifier of its own, which will hold the verdict. A
     /// verifier that handshakes shared would mix up their verdicts, and rustls takes one only with a configuration.
-    pub(super) fn handshake(&self, sni: Option<&str>) -> Incoming {
+    pub(super) fn handshake(&self, hello: &ClientHello<'_>) -> Incoming {
         // Chosen once, so that trust judges by the identity that is really shown.
-        let certificate = self.resolver.certificate(sni);
+        let certificate = self.resolver.certificate(hello.server_name());
         let verifier = self
             .trust
             .verifier(Some(certificate.shown.identity.clone()));
@@ -120,6 +121,7 @@ impl ListenerTls {
             .clone()
             .with_client_cert_verifier(Arc::clone(&verifier) as _)
             .with_cert_resolver(Arc::new(certificate.clone()) as _);
+        config.ignore_client_order = !suites::client_chooses(hello.cipher_suites());
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         // A resumed session passes no verifier: nothing resumes.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -143,7 +145,7 @@ impl TlsConfigs {
         bound: &[String],
         seen: &Arc<SeenChains>,
     ) -> Result<Self, EdgeError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(suites::provider());
         let topology = generation.topology();
         let listeners = Self::listeners(generation, bound, seen, &provider)?;
         // Without a certificate for clients an identity presents the one that it has as a server.

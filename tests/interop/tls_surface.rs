@@ -38,6 +38,34 @@ fn tls_1_3_and_tls_1_2_with_ecdhe_and_aead_are_accepted() {
     output.assert_has("Secure Renegotiation IS supported");
 }
 
+#[test]
+fn the_cheaper_key_is_taken_unless_the_client_has_no_aes_or_wants_the_longer_one() {
+    let Some(_stage) = Stage::enter(&[Program::Openssl]) else {
+        return;
+    };
+    let scene = Scene::raise();
+    let (short, long) = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384");
+    let chacha = "TLS_CHACHA20_POLY1305_SHA256";
+    for (offered, taken) in [
+        (format!("{long}:{chacha}:{short}"), short),
+        (format!("{chacha}:{long}:{short}"), chacha),
+        (format!("{long}:{chacha}"), long),
+    ] {
+        let output = scene
+            .openssl()
+            .handshake(&["-tls1_3", "-ciphersuites", &offered]);
+        output.assert_has(&format!("New, TLSv1.3, Cipher is {taken}"));
+    }
+    for (offered, taken) in [
+        ("ECDHE+AES256:ECDHE+AES128", "AES128-GCM-SHA256"),
+        ("ECDHE+AES256", "AES256-GCM-SHA384"),
+        ("ECDHE+CHACHA20:ECDHE+AES128", "CHACHA20-POLY1305"),
+    ] {
+        let output = scene.openssl().handshake(&["-tls1_2", "-cipher", offered]);
+        output.assert_has(&format!("-{taken}"));
+    }
+}
+
 /// The alert is the edge's: this shows that openssl did offer what it was told to. Which one it is depends on what is
 /// missed first: the version, or the extension of signature algorithms that TLS 1.1 does not have.
 #[test]
