@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures sipward beside HAProxy (a raw TLS relay) and Kamailio (a stateful SIP proxy) from Debian's packages, each
-# started afresh three times in turn, and prints the medians, the ratios and whether each bar is reached.
-# Options are those of benches/load: benches/compare.sh --seconds 5 --starts 3
+# started afresh three times in turn, and prints the medians, the ratios and whether each bar is reached. sipward is the build that
+# packages have (packaging/program), as the others are. Options are those of benches/load: benches/compare.sh --seconds 5 --starts 3
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,4 +12,5 @@ if [ "${#missing[@]}" -gt 0 ]; then
     echo "compare.sh: missing: ${missing[*]} (apt-get install ${missing[*]})" >&2
     exit 1
 fi
-exec cargo bench --bench load -- compare "$@"
+binary=$(packaging/program)
+exec cargo bench --bench load -- compare --binary "$binary" "$@"

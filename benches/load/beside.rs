@@ -1,6 +1,5 @@
 //! A daemon with few or many of something, and those who send beside them: idle clients, peers of the topology, running
 //! calls, registered clients.
-use super::callgrind;
 use super::target::{CALLING_HOME, Kind, Target, partner};
 use super::tls::{self, Dialler, Hello};
 use super::traffic::{self, Aim, Client, Pace, Scenario, Tally};
@@ -8,6 +7,7 @@ use super::{Options, Outcome, crowd, home, phases};
 use sipward_lab::pki::Issued;
 use sipward_lab::site::Site;
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -60,7 +60,7 @@ pub(crate) struct Beside {
     /// Who takes what is sent to clients and partners.
     answering: Vec<JoinHandle<io::Result<()>>>,
     /// Who only stays.
-    _others: Vec<Client>,
+    others: Vec<Client>,
 }
 
 impl Crowd {
@@ -88,11 +88,11 @@ impl Crowd {
         [few.min(many), many]
     }
 
-    /// Starts a daemon with so many of them; under callgrind if instructions are to be counted.
+    /// Starts a daemon with so many of them, under the words for a program that writes into the daemon's directory.
     pub(crate) async fn start(
         self,
         count: usize,
-        counted: bool,
+        under: fn(&Path) -> Vec<String>,
         options: &Options,
     ) -> Outcome<Beside> {
         let site = Site::new()?;
@@ -102,10 +102,7 @@ impl Crowd {
             shards: 1,
             // Two of them speak.
             partners: if self == Self::Peers { count.max(2) } else { 0 },
-            under: match counted {
-                true => callgrind::words(site.path()),
-                false => Vec::new(),
-            },
+            under: under(site.path()),
             ..options.clone()
         };
         let target = Target::start(Kind::Sipward, &site, home, &options)?;
@@ -139,7 +136,7 @@ impl Crowd {
             each: makes.each,
             site: makes.site,
             answering: makes.answering,
-            _others: makes.others,
+            others: makes.others,
         })
     }
 }
@@ -292,6 +289,16 @@ impl Lane {
     pub(crate) async fn send(&mut self, requests: u64) -> Outcome<()> {
         self.run(Some(requests), PATIENCE).await?;
         Ok(())
+    }
+}
+
+impl Beside {
+    /// Ends all connections, and the daemon as an operator does.
+    pub(crate) fn end(&mut self) -> Outcome<()> {
+        self.answering.iter().for_each(|task| task.abort());
+        self.lanes.clear();
+        self.others.clear();
+        self.target.end()
     }
 }
 

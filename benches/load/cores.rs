@@ -123,7 +123,7 @@ async fn atomics_of(options: &Options, scene: Scene) -> Outcome<f64> {
             each: requests / running.clients.len().max(1) as u64,
         };
         let Running {
-            target,
+            mut target,
             clients,
             answering,
             site,

@@ -4,9 +4,10 @@
 //! in user space, by callgrind, which are the same on a busy machine; what they do not show, tables that the caches no longer
 //! hold above all, is in CPU time, measured of both in turn.
 use super::beside::{Beside, Crowd};
-use super::callgrind::Counter;
+use super::callgrind::{self, Counter};
 use super::{Options, Outcome};
 use serde_json::json;
+use std::path::Path;
 
 /// What the cost beside many may be of that beside few.
 const BOUND: f64 = 1.15;
@@ -66,8 +67,12 @@ pub(crate) async fn measured(options: &Options, cost: Cost) -> Outcome<Vec<Strin
         }
         let sizes = crowd.sizes(options);
         let counted = cost == Cost::Instructions;
-        let mut few = crowd.start(sizes[0], counted, options).await?;
-        let mut many = crowd.start(sizes[1], counted, options).await?;
+        let under = match cost {
+            Cost::Instructions => callgrind::words,
+            Cost::Time => |_: &Path| Vec::new(),
+        };
+        let mut few = crowd.start(sizes[0], under, options).await?;
+        let mut many = crowd.start(sizes[1], under, options).await?;
         let found = match cost {
             Cost::Instructions => {
                 let few = instructions(&mut few).await?;

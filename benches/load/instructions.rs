@@ -2,8 +2,8 @@
 //!
 //! Callgrind counts the whole run of a daemon. Two runs that differ only in how many requests they carried differ by the
 //! requests alone, so start-up, handshakes and shutdown fall out. The same binary gives the same figures in any hour, to
-//! about one in a hundred, which no clock does on a shared machine.
-use super::target::{Kind, Target};
+//! about one in a hundred, which no clock does on a shared machine. `--target haproxy` counts a relay that reads nothing.
+use super::target::Target;
 use super::tls::{self, Dialler, Hello};
 use super::traffic::{self, Pace, Scenario};
 use super::{Options, Outcome, home, phases};
@@ -89,7 +89,7 @@ async fn total(options: &Options, scenario: Scenario, requests: u64) -> Outcome<
     };
     let fe01 = tls::home_identity(&site)?;
     let home = home::start(&site)?;
-    let target = Target::start(Kind::Sipward, &site, home, &options)?;
+    let mut target = Target::start(options.target, &site, home, &options)?;
     let dialler = Dialler::new(&site, Hello::Full, &fe01)?;
     let clients = phases::connect(&target, &dialler, options.clients).await?;
     let pace = Pace::Counted {

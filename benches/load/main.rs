@@ -1,6 +1,6 @@
 //! The project's load generator: what relaying costs, in sipward and in the programs that it is compared with.
 //!
-//! `cargo bench --bench load -- [run|compare|memory|soak|calls|mixed|cores|instructions|growth|growth-time|reload|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
+//! `cargo bench --bench load -- [run|compare|memory|soak|calls|mixed|cores|instructions|growth|growth-time|reload|train|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
 //!
 //! * `run` measures one program and prints a table and one line of JSON,
 //! * `compare` does so for HAProxy, Kamailio and sipward in turn, and prints the ratios (see benches/compare.sh),
@@ -11,7 +11,7 @@
 //!   `mixed` so many requests of which each fourth is a call and the others are texts; `--clients 1`: over one connection,
 //! * `cores` shows what a call costs with one shard and with several, at `--rate`, and what one from a home server costs that crosses
 //!   from one shard to another,
-//! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh);
+//! * `instructions` counts what a MESSAGE with its answer and what a call cost the `--target` in user space (see benches/instructions.sh);
 //!   with `--against FILE` it fails when a figure is higher than the file allows, with `--keep DIR` the
 //!   profiles stay there for `callgrind_annotate`,
 //! * `growth` counts the instructions of messages beside few and beside many idle clients (`--idle`), peers (`--partners`), running
@@ -19,6 +19,8 @@
 //!   both fail when one costs more beside many than 1.15 of what it costs beside few; `--crowd idle` leaves out every other crowd,
 //! * `reload` shows for how long a reload holds up a shard at most, and how late the control socket answers, beside `--partners`, of
 //!   which `--live` are connected, and `--idle` clients,
+//! * `train` has a build that counts where it goes (`-Cprofile-generate`) carry all kinds of messages, and keeps its counts in
+//!   `--keep DIR` (see packaging/program),
 //! * `smoke` is a short `run` and `memory` against sipward that fails on the first error: it keeps this program alive in tests.
 //!
 //! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
@@ -41,6 +43,7 @@ mod sustained;
 mod target;
 mod tls;
 mod traffic;
+mod training;
 
 use beside::Crowd;
 use growth::Cost;
@@ -80,7 +83,7 @@ pub(crate) struct Options {
     pub(crate) under: Vec<String>,
     /// The file with the figures that instructions are compared with.
     pub(crate) against: Option<String>,
-    /// Where the profiles of `instructions` stay, for `callgrind_annotate`.
+    /// Where the profiles of `instructions` stay, for `callgrind_annotate`, and the counts of `train`.
     pub(crate) keep: Option<String>,
     /// Partners in the topology besides the home server.
     pub(crate) partners: usize,
@@ -142,6 +145,7 @@ fn main() -> Outcome<()> {
                 println!("{}", serde_json::to_string(&figures)?);
                 Ok(())
             }
+            "train" => training::train(&options).await,
             "smoke" => {
                 let options = options.short();
                 let mut figures = phases::Figures::new();
@@ -154,7 +158,7 @@ fn main() -> Outcome<()> {
                 Ok(())
             }
             _ => Err(format!(
-                "unknown command {command}: run, compare, memory, soak, calls, mixed, cores, instructions, growth, growth-time, reload or smoke"
+                "unknown command {command}: run, compare, memory, soak, calls, mixed, cores, instructions, growth, growth-time, reload, train or smoke"
             )
             .into()),
         }

@@ -34,6 +34,14 @@ pub(crate) struct Target {
     child: Child,
 }
 
+/// The program, under the one that it is to run under if there is one.
+fn under(options: &Options, program: &str) -> Outcome<Command> {
+    let mut words = options.under.iter().map(String::as_str).chain([program]);
+    let mut command = Command::new(words.next().ok_or("no program")?);
+    command.args(words);
+    Ok(command)
+}
+
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Haproxy, Self::Kamailio, Self::Sipward];
 
@@ -63,8 +71,8 @@ impl Target {
     ) -> Outcome<Self> {
         match kind {
             Kind::Sipward => Self::sipward(site, home, options),
-            Kind::Haproxy => Self::haproxy(site, home),
-            Kind::Kamailio => Self::kamailio(site, home),
+            Kind::Haproxy => Self::haproxy(site, home, options),
+            Kind::Kamailio => Self::kamailio(site, home, options),
         }
     }
 
@@ -107,9 +115,7 @@ impl Target {
         }
         let file = site.write("topology.toml", &topology.to_toml())?;
         let log = site.path().join("sipward.log");
-        let mut words = options.under.iter().chain([&options.binary]);
-        let child = Command::new(words.next().ok_or("no program")?)
-            .args(words)
+        let child = under(options, &options.binary)?
             .arg("run")
             .arg(file)
             // Its control socket is its own: the default place is a service's.
@@ -143,7 +149,7 @@ impl Target {
         }
     }
 
-    fn haproxy(site: &Site, home: SocketAddr) -> Outcome<Self> {
+    fn haproxy(site: &Site, home: SocketAddr, options: &Options) -> Outcome<Self> {
         let (port, bare) = (free_port()?, free_port()?);
         let both = |issued: &Issued| format!("{}{}", issued.chain_pem, issued.key_pem);
         site.write("edge.pem", &both(&site.edge))?;
@@ -156,7 +162,7 @@ impl Target {
             home,
         )?;
         let child = quiet(
-            Command::new("haproxy").arg("-db").arg("-f").arg(file),
+            under(options, "haproxy")?.arg("-db").arg("-f").arg(file),
             site,
             "haproxy.log",
         )?;
@@ -169,7 +175,7 @@ impl Target {
         )
     }
 
-    fn kamailio(site: &Site, home: SocketAddr) -> Outcome<Self> {
+    fn kamailio(site: &Site, home: SocketAddr, options: &Options) -> Outcome<Self> {
         let port = free_port()?;
         let file = fill(
             site,
@@ -188,7 +194,7 @@ impl Target {
             home,
         )?;
         let child = quiet(
-            Command::new("kamailio")
+            under(options, "kamailio")?
                 .args(["-DD", "-E", "-m", "256", "-M", "16", "-f"])
                 .arg(file)
                 .arg("-Y")
@@ -241,8 +247,8 @@ impl Target {
         self.child.id()
     }
 
-    /// Asks it to end as an operator does, and waits until it has: valgrind writes its counts only then.
-    pub(crate) fn end(mut self) -> Outcome<()> {
+    /// Asks it to end as an operator does, and waits until it has: what counts it writes only then.
+    pub(crate) fn end(&mut self) -> Outcome<()> {
         let pid = self.child.id().to_string();
         Command::new("kill").arg("-TERM").arg(pid).status()?;
         self.child.wait()?;
