@@ -25,7 +25,9 @@ pub(crate) fn is_returned(
 /// this node has stamped between these two parts or behind both (§18.2.1, RFC 3581 §4), and such a one needs no parser.
 fn is_returned_as_written(response: &Message<'_>, (first, second): (&[u8], &[u8])) -> bool {
     let mut lines = response.whole_values(HeaderName::Via);
-    let is_alone = lines.next().is_some_and(|own| !own.contains(&b','));
+    let is_alone = lines
+        .next()
+        .is_some_and(|own| memchr::memchr(b',', own).is_none());
     let rest = lines.next().and_then(|next| next.strip_prefix(first));
     let rest = rest.and_then(|rest| without_port(rest).strip_prefix(second));
     // Other parameters, and no second branch among them.
