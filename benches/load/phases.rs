@@ -140,16 +140,19 @@ async fn traffic(
             figures.insert("registers_per_s", seen.rate());
             figures.insert("register_p50_us", seen.latency(0.5));
             figures.insert("register_cpu_us", seen.per(2.0));
+            figures.insert("register_pss_bytes", target.pss() as f64);
         }
         Phase::Call => {
             figures.insert("calls_per_s", seen.rate());
             figures.insert("call_p50_us", seen.latency(0.5));
             figures.insert("call_cpu_us", seen.per(1.0));
+            figures.insert("call_pss_bytes", target.pss() as f64);
         }
         Phase::Closed | Phase::Handshake | Phase::Idle => {
             figures.insert("closed_per_s", seen.rate());
             figures.insert("closed_p50_us", seen.latency(0.5));
             figures.insert("closed_cpu_us", seen.per(2.0));
+            figures.insert("closed_pss_bytes", target.pss() as f64);
         }
     }
     seen.faults(figures);

@@ -4,7 +4,7 @@ use super::phases::Figures;
 use super::target::Kind;
 use serde_json::json;
 
-/// What sipward must reach.
+/// What sipward is to reach; a bound that is not reached is explained in docs/performance.md.
 enum Bar {
     /// At most so many times HAProxy's figure.
     AtMost(f64),
@@ -21,34 +21,34 @@ const ROWS: [(&str, &str, Bar); 11] = [
     (
         "message_cpu_us",
         "CPU us per relayed message at 2,000 MESSAGE/s",
-        Bar::AtMost(0.9),
+        Bar::AtMost(0.4),
     ),
-    ("message_p99_us", "p99 at that load, us", Bar::AtMost(1.0)),
+    ("message_p99_us", "p99 at that load, us", Bar::AtMost(0.6)),
     (
         "closed_per_s",
         "closed loop, 100 outstanding: MESSAGE/s",
-        Bar::AtLeast(0.7),
+        Bar::AtLeast(1.2),
     ),
     (
         "closed_cpu_us",
         "CPU us per message in it",
-        Bar::AtMost(1.5),
+        Bar::AtMost(0.8),
     ),
-    ("calls_per_s", "calls/s, closed loop", Bar::AtLeast(0.6)),
+    ("calls_per_s", "calls/s, closed loop", Bar::AtLeast(1.0)),
     (
         "keepalives_cpu_us",
         "CPU us for 1,000 CRLF keep-alives",
-        Bar::AtMost(0.4),
+        Bar::AtMost(0.2),
     ),
     (
         "handshake_cpu_us",
         "full TLS 1.3 handshake, CPU us",
-        Bar::AtMost(0.75),
+        Bar::AtMost(0.4),
     ),
     (
         "idle_bytes",
         "idle TLS client connection, bytes of PSS",
-        Bar::Bound(10_000.0),
+        Bar::Bound(8_500.0),
     ),
     (
         "message_cpu_us_beside_all",

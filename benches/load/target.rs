@@ -91,6 +91,7 @@ impl Target {
             .raw("calls", "1000000")
             .raw("calls_per_client", "1000000")
             .text("answered_per_client", "200MiB")
+            .text("answered_per_source", "1GiB")
             .raw("client_rate", "1000000")
             .raw("client_burst", "1000000")
             .text("memory_per_source", "512MiB")

@@ -201,7 +201,7 @@ limits! {
         "Memory of INVITEs in each shard that have their final answer and wait for an ACK or a further answer, 192 bytes each for 32 seconds at most; beyond that an INVITE is answered 503.";
     answered_per_client: bytes 16 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
         "The same of one client connection.";
-    // 40,000 calls a second, which is more than one shard carries.
+    // 40,000 calls a second: more than any one place has.
     answered_per_source: bytes 240 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
         "The same of all clients of one source, all shards together, with what those have left that have gone.";
     answered_per_peer: bytes 256 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
