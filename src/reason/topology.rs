@@ -48,7 +48,7 @@ reasons! {
         /// the value is not a time of RFC 3339 with its offset
         InvalidTime "invalid_time"
             remedy: "write a time such as 2026-11-24T12:00:00Z",
-        /// the value is not a number of bytes, or a number with KiB or MiB
+        /// the value is not a number of bytes, or a number with KiB, MiB or GiB
         InvalidSize "invalid_size"
             remedy: "write a size such as 65536 or 64KiB",
         /// the number, duration or size is out of range

@@ -8,7 +8,13 @@ const DURATION_UNITS: [(&str, u64); 5] = [
     ("s", 1_000),
     ("ms", 1),
 ];
-const SIZE_UNITS: [(&str, u64); 4] = [("MiB", 1024 * 1024), ("KiB", 1024), ("B", 1), ("", 1)];
+const SIZE_UNITS: [(&str, u64); 5] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+    ("", 1),
+];
 
 /// A number with one of the units `ms`, `s`, `m`, `h`, `d`.
 ///
@@ -19,7 +25,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(*millis).map(Duration::from_millis)
 }
 
-/// A number of bytes, or a number with the unit `KiB` or `MiB`.
+/// A number of bytes, or a number with the unit `KiB`, `MiB` or `GiB`.
 ///
 /// A bare number is bytes, as in every other program.
 pub(super) fn size(text: &str) -> Option<u64> {
@@ -93,6 +99,7 @@ mod tests {
         assert_eq!(size("4096"), Some(4096));
         assert_eq!(size("64KiB"), Some(65_536));
         assert_eq!(size("1 MiB"), Some(1_048_576));
+        assert_eq!(size("2GiB"), Some(2_147_483_648));
         for text in [
             "",
             "64K",
@@ -100,6 +107,7 @@ mod tests {
             "-1",
             "99999999999999999999",
             "18446744073709551615MiB",
+            "17179869184GiB",
         ] {
             assert_eq!(size(text), None, "{text}");
         }
@@ -111,10 +119,11 @@ mod tests {
             let d = Duration::from_millis(millis);
             assert_eq!(duration(&show_duration(d)), Some(d));
         }
-        for octets in [0, 1, 1023, 1024, 65_536, 1_048_576, 1_048_577] {
+        for octets in [0, 1, 1023, 1024, 65_536, 1_048_576, 1_048_577, 1 << 30] {
             assert_eq!(size(&show_size(octets)), Some(octets));
         }
         assert_eq!(show_duration(Duration::from_secs(90)), "90s");
         assert_eq!(show_size(65_536), "64KiB");
+        assert_eq!(show_size(3 << 30), "3GiB");
     }
 }

@@ -16,7 +16,7 @@ pub(crate) enum ValueType {
     Integer(u64, u64),
     /// A number with a unit, from and to in milliseconds, or a word that stands for "not at all".
     Duration(u64, u64, Option<&'static str>),
-    /// Bytes, as a number or with `KiB` or `MiB`, from and to.
+    /// Bytes, as a number or with `KiB`, `MiB` or `GiB`, from and to.
     Size(u64, u64),
     /// A time of RFC 3339, in quotes or as TOML's date-time.
     Time,

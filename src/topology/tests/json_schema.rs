@@ -23,7 +23,7 @@ fn value(of: ValueType) -> Value {
         }
         ValueType::Size(least, most) => json!({ "anyOf": [
             { "type": "integer", "minimum": least, "maximum": most },
-            { "type": "string", "pattern": "^[0-9]+ *(B|KiB|MiB)?$" },
+            { "type": "string", "pattern": "^[0-9]+ *(B|KiB|MiB|GiB)?$" },
         ] }),
         // TOML's own date-times reach a validator as strings.
         ValueType::Time => {
