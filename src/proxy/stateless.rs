@@ -54,12 +54,15 @@ pub(crate) fn forward_ack(
 }
 
 /// The connection of a peer that takes the other requests of the dialog: on another one a BYE could come before the ACK.
+///
+/// `None`: the peer has none that takes requests, and the ACK goes where any message of a running transaction may, or waits.
 fn link_of_dialog(
     target: Leg,
     request: &InboundRequest<'_, '_>,
     env: &Environment,
 ) -> Option<LinkId> {
     let Leg::Peer(key) = target else { return None };
+    // What shares a Call-ID shares the connection, as long as no other one is made or lost.
     let spread = env.spread(request.inbound.message);
     match env.links.for_requests(key, spread, true) {
         // An ACK is not held back by a queue that is long.

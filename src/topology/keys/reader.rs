@@ -433,7 +433,9 @@ impl ValueType {
             Self::Flag => "write true or false without quotes".to_owned(),
             Self::Integer(..) => "write a whole number without quotes".to_owned(),
             Self::Duration(..) => "write a number with a unit, such as \"10s\"".to_owned(),
-            Self::Size(..) => "write bytes as a number, or as \"64KiB\", \"16MiB\" or \"1GiB\"".to_owned(),
+            Self::Size(..) => {
+                "write bytes as a number, or as \"64KiB\", \"16MiB\" or \"1GiB\"".to_owned()
+            }
             Self::Time => WRITE_TIME.to_owned(),
             Self::Word(words) => format!("write {}", quoted(words)),
             Self::Texts(..) => "write [\"...\", \"...\"]".to_owned(),
