@@ -16,6 +16,8 @@ struct CalendarEntry {
     next: u64,
     /// When that was found.
     set_at: u64,
+    /// When the first of the decisions that stand was made: what has turned since is in none of them.
+    since: u64,
 }
 
 /// Outcome of a look at the clock.
@@ -35,6 +37,7 @@ impl Default for Calendar {
             entry: Cell::new(CalendarEntry {
                 next: u64::MAX,
                 set_at: 0,
+                since: 0,
             }),
             changed: Notify::new(),
         }
@@ -44,7 +47,7 @@ impl Default for Calendar {
 impl Calendar {
     /// Compares the entry with the time.
     pub(super) fn look(&self, now: u64) -> Look {
-        let CalendarEntry { next, set_at } = self.entry.get();
+        let CalendarEntry { next, set_at, .. } = self.entry.get();
         if now < set_at {
             Look::SetBack
         } else if next <= now {
@@ -54,11 +57,26 @@ impl Calendar {
         }
     }
 
+    /// Decisions are made from now on, or were by another thread from `at` on, which take the place of all before them.
+    ///
+    /// Noted before the first of them: one that is made in the second before a turn and taken over in the second behind it
+    /// must be made again.
+    pub(super) fn decided(&self, at: u64) {
+        let entry = self.entry.get();
+        self.entry.set(CalendarEntry { since: at, ..entry });
+    }
+
+    /// When the first of the decisions that stand was made.
+    pub(super) fn since(&self) -> u64 {
+        self.entry.get().since
+    }
+
     /// Makes the entry anew, as of `now`.
     pub(super) fn set(&self, next: Option<u64>, now: u64) {
         self.entry.set(CalendarEntry {
             next: next.unwrap_or(u64::MAX),
             set_at: now,
+            since: self.since(),
         });
         self.changed.notify_one();
     }
@@ -92,6 +110,23 @@ mod tests {
         assert_eq!(calendar.look(1_000), Look::Due);
         // It had jumped ahead when the calendar was made: what ends at 300 was over then, and is not now.
         assert_eq!(calendar.look(399), Look::SetBack);
+    }
+
+    #[test]
+    fn what_turns_while_decisions_are_made_is_due_at_once() {
+        let calendar = Calendar::default();
+        // As a shard does it, with a turn at 500 that falls between the first decision and the last one.
+        let next_turn = |since: u64| (since < 500).then_some(500);
+        calendar.decided(499);
+        calendar.set(next_turn(calendar.since()), 500);
+        assert_eq!(calendar.look(500), Look::Due);
+        // All is decided again, and done with.
+        calendar.decided(500);
+        calendar.set(next_turn(calendar.since()), 501);
+        assert_eq!(calendar.look(501), Look::Nothing(u64::MAX - 501));
+        // A new connection's end says nothing about the decisions on the others.
+        calendar.add(900);
+        assert_eq!(calendar.since(), 500);
     }
 
     #[test]

@@ -39,7 +39,11 @@ pub(super) struct Judgement {
 }
 
 /// What was decided on the connections of all shards.
-pub(super) type Judgements = HashMap<LinkId, Judgement>;
+pub(super) struct Judgements {
+    /// When: what turns after it is not in them.
+    pub(super) at: UnixTime,
+    pub(super) by_link: HashMap<LinkId, Judgement>,
+}
 
 impl HeldEvidence {
     /// Of a connection as it is now.
@@ -106,8 +110,8 @@ impl Edge {
         });
         let held = held.await;
         let (generation, names) = (Arc::clone(generation), Arc::clone(&self.listeners));
+        let at = clock::unix();
         let judged = tokio::task::spawn_blocking(move || {
-            let at = clock::unix();
             let listeners = generation.topology().listeners();
             let listener = |index: usize| {
                 let name = names.get(index)?;
@@ -118,6 +122,7 @@ impl Edge {
                 .collect()
         });
         // A runtime that is going away takes no more work; then the shards decide for themselves.
-        Arc::new(judged.await.unwrap_or_default())
+        let by_link = judged.await.unwrap_or_default();
+        Arc::new(Judgements { at, by_link })
     }
 }

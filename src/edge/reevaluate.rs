@@ -28,10 +28,11 @@ impl Shard {
     /// first and the last. What other threads have decided already is taken over.
     pub(super) fn reevaluate_all(&self, judged: &Judgements) {
         let (tls, at) = (self.tls(), clock::unix());
+        self.calendar.decided(judged.at.min(at).as_secs());
         for connection in self.all_connections() {
             // Trust comes back with a new connection only.
             if !has_lost_trust(&connection) {
-                let known = judged.get(&connection.id).cloned();
+                let known = judged.by_link.get(&connection.id).cloned();
                 let judgement = known.unwrap_or_else(|| judge(&connection, &tls, at));
                 self.take(&connection, judgement);
             }
@@ -39,10 +40,11 @@ impl Shard {
         self.set_calendar();
     }
 
-    /// Decides on the connections that `is_meant` picks, since time has passed: in steps, between which messages are
-    /// relayed.
-    async fn reevaluate_in_steps(&self, is_meant: impl Fn(&Connection) -> bool) {
+    /// Decides on the connections that `is_meant` picks as of `now`, since time has passed: in steps, between which messages
+    /// are relayed.
+    async fn reevaluate_in_steps(&self, now: UnixTime, is_meant: impl Fn(&Connection) -> bool) {
         let mut step = clock::now();
+        self.calendar.decided(now.as_secs());
         for connection in self.all_connections() {
             // Between two steps it may have ended, and nothing of it may be reported any more.
             let is_live = self.connection(connection.id).is_some();
@@ -148,45 +150,51 @@ impl Shard {
 
     // ---- what time does ----
 
-    /// Finds when a decision may change next: at the end of a connection's own, or when the generation's CRLs turn.
-    pub(super) fn set_calendar(&self) {
-        // The clock of the calendar: certificates and CRLs end by date.
-        let now = clock::unix();
-        let turn = self.tls().generation().next_turn(now);
+    /// Finds when a decision may change next: at the end of a connection's own, or when the generation's CRLs or windows turn.
+    ///
+    /// Looked for from the first of the decisions that stand on, and not from now: what has turned meanwhile is due at once.
+    fn set_calendar(&self) {
+        let turn = self.next_turn();
         let connections = self.all_connections();
         // Those without trust end by a deadline of their own.
         let trusted = connections.iter().filter(|c| c.withdrawn.get().is_none());
         let ends = trusted.filter_map(|connection| connection.decision_ends());
-        self.calendar.set(ends.chain(turn).min(), now.as_secs());
+        // The clock of the calendar: certificates and CRLs end by date.
+        self.calendar
+            .set(ends.chain(turn).min(), clock::unix().as_secs());
+    }
+
+    /// The first turn of the generation that is not in all decisions that stand.
+    fn next_turn(&self) -> Option<u64> {
+        let since = Duration::from_secs(self.calendar.since());
+        let tls = self.tls();
+        tls.generation()
+            .next_turn(UnixTime::since_unix_epoch(since))
     }
 
     /// The task that decides again when time may have changed a decision.
     pub(super) async fn watch_calendar(self: Rc<Self>) {
+        self.calendar.decided(clock::unix().as_secs());
         self.set_calendar();
-        // The time up to which all decisions are known to be current.
-        let mut seen = clock::unix();
         loop {
             let now = clock::unix();
             let left = match self.calendar.look(now.as_secs()) {
                 Look::Nothing(left) => Duration::from_secs(left),
                 Look::Due => {
                     // A turn of the generation concerns everybody, the end of a decision only its connection.
-                    let turn = self.tls().generation().next_turn(seen);
-                    let turned = turn.is_some_and(|turn| turn <= now.as_secs());
-                    self.reevaluate_in_steps(|connection| {
+                    let turned = self.next_turn().is_some_and(|turn| turn <= now.as_secs());
+                    self.reevaluate_in_steps(now, |connection| {
                         turned
                             || connection
                                 .decision_ends()
                                 .is_some_and(|e| e <= now.as_secs())
                     })
                     .await;
-                    seen = now;
                     continue;
                 }
                 Look::SetBack => {
                     // Nothing that was known of the future holds.
-                    self.reevaluate_in_steps(|_| true).await;
-                    seen = now;
+                    self.reevaluate_in_steps(now, |_| true).await;
                     continue;
                 }
             };

@@ -1,8 +1,8 @@
 //! Which cipher suites this node prefers (RFC 8446 §B.4, RFC 5289): of those that rustls has, all authenticated and with
 //! forward secrecy, the cheapest first.
 //!
-//! AES with 128 bits comes before AES with 256. Nobody searches through either, and the longer key takes a fifth more
-//! instructions of a record. A remote whose policy asks for 256 bits takes nothing else, and gets them.
+//! AES with 128 bits comes before AES with 256. Nobody searches through either, and the longer key takes four rounds more
+//! for each block. A remote whose policy asks for 256 bits takes nothing else, and gets them.
 use rustls::CipherSuite;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{cipher_suite as suite, default_provider};

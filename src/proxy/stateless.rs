@@ -37,8 +37,7 @@ pub(crate) fn forward_ack(
     match admission::admit_ack(request, env)? {
         Handling::Forward(plan, targets) => {
             let target = targets.first().copied().ok_or(MessageReason::AckRefused)?;
-            let link = link_of_dialog(target, request, env);
-            forward(request, &plan, target, link, env, out)?;
+            forward(request, &plan, target, None, env, out)?;
             let (from, message) = (request.upstream(), request.inbound.message);
             env.log_passed(from, message, Some(target), None, out);
             Ok(())
@@ -55,7 +54,8 @@ pub(crate) fn forward_ack(
 
 /// The connection of a peer that takes the other requests of the dialog: on another one a BYE could come before the ACK.
 ///
-/// `None`: the peer has none that takes requests, and the ACK goes where any message of a running transaction may, or waits.
+/// `None`: there is none, or only one that may be another server's while the peer has one of its own whose queue is long. Like
+/// every message of a running transaction an ACK is not held back by that: only at twice `limits.send_queue` the connection ends.
 fn link_of_dialog(
     target: Leg,
     request: &InboundRequest<'_, '_>,
@@ -65,8 +65,12 @@ fn link_of_dialog(
     // What shares a Call-ID shares the connection, as long as no other one is made or lost.
     let spread = env.spread(request.inbound.message);
     match env.links.for_requests(key, spread, true) {
-        // An ACK is not held back by a queue that is long.
-        LinkChoice::Link(link) | LinkChoice::Full(link) => Some(link),
+        LinkChoice::Full(link) => Some(link),
+        LinkChoice::Link(link) => {
+            let is_own = |link| !env.links.is_open(link);
+            let has_own = || env.links.any_link(key).is_some_and(is_own);
+            (is_own(link) || !has_own()).then_some(link)
+        }
         LinkChoice::None => None,
     }
 }
@@ -248,11 +252,15 @@ fn forward(
     if let Some(key) = name.and_then(|name| env.links.cover(name, now, out))
         && !env.links.is_cut_off(key, now)
     {
-        return env.send_downstream(Leg::Peer(key), None, start, SendIf::Always, out);
+        let link = link_of_dialog(Leg::Peer(key), request, env);
+        return env.send_downstream(Leg::Peer(key), link, start, SendIf::Always, out);
     }
     match place {
         Some(place) => env.pass(place, start, out)?,
-        None => env.send_downstream(target, preferred, start, SendIf::Always, out)?,
+        None => {
+            let link = preferred.or_else(|| link_of_dialog(target, request, env));
+            env.send_downstream(target, link, start, SendIf::Always, out)?;
+        }
     }
     // Nothing comes back that it could be counted by.
     let ends = (request.inbound.leg, Some(target));
