@@ -57,7 +57,7 @@ impl Calendar {
         }
     }
 
-    /// Decisions are made from now on, or were by another thread from `at` on, which take the place of all before them.
+    /// From `at` on decisions are made, here or in another thread, that take the place of all before them.
     ///
     /// Noted before the first of them: one that is made in the second before a turn and taken over in the second behind it
     /// must be made again.

@@ -52,29 +52,6 @@ pub(crate) fn forward_ack(
     }
 }
 
-/// The connection of a peer that takes the other requests of the dialog: on another one a BYE could come before the ACK.
-///
-/// `None`: there is none, or only one that may be another server's while the peer has one of its own whose queue is long. Like
-/// every message of a running transaction an ACK is not held back by that: only at twice `limits.send_queue` the connection ends.
-fn link_of_dialog(
-    target: Leg,
-    request: &InboundRequest<'_, '_>,
-    env: &Environment,
-) -> Option<LinkId> {
-    let Leg::Peer(key) = target else { return None };
-    // What shares a Call-ID shares the connection, as long as no other one is made or lost.
-    let spread = env.spread(request.inbound.message);
-    match env.links.for_requests(key, spread, true) {
-        LinkChoice::Full(link) => Some(link),
-        LinkChoice::Link(link) => {
-            let is_own = |link| !env.links.is_open(link);
-            let has_own = || env.links.any_link(key).is_some_and(is_own);
-            (is_own(link) || !has_own()).then_some(link)
-        }
-        LinkChoice::None => None,
-    }
-}
-
 /// A request that is never answered: judged like any other, and sent to the first target that takes
 /// it at once. There is no failover after that, since nothing would come back by which it could be
 /// noticed.
@@ -266,6 +243,29 @@ fn forward(
     let ends = (request.inbound.leg, Some(target));
     env.count_request(ends, request.method, None, Duration::ZERO);
     Ok(())
+}
+
+/// The connection of a peer that takes the other requests of the dialog: on another one a BYE could come before the ACK.
+///
+/// `None`: there is none, or only one that may be another server's while the peer has one of its own whose queue is long. Like
+/// every message of a running transaction an ACK is not held back by that: only at twice `limits.send_queue` the connection ends.
+fn link_of_dialog(
+    target: Leg,
+    request: &InboundRequest<'_, '_>,
+    env: &Environment,
+) -> Option<LinkId> {
+    let Leg::Peer(key) = target else { return None };
+    // What shares a Call-ID shares the connection, as long as no other one is made or lost.
+    let spread = env.spread(request.inbound.message);
+    match env.links.for_requests(key, spread, true) {
+        LinkChoice::Full(link) => Some(link),
+        LinkChoice::Link(link) => {
+            let is_own = |link| !env.links.is_open(link);
+            let has_own = || env.links.any_link(key).is_some_and(is_own);
+            (is_own(link) || !has_own()).then_some(link)
+        }
+        LinkChoice::None => None,
+    }
 }
 
 /// The connection of a partner's server that the dialog runs on.
