@@ -1,6 +1,6 @@
 //! What was proven of CRLs outlives the process: the state directory, `sipward crls`, and the way back.
 use crate::crl_fetch::{NOT_FOUND, Web, named};
-use crate::harness::{Edge, Lab, SOON, World};
+use crate::harness::{Edge, LOOK, Lab, SOON, World};
 use serde_json::Value;
 use sipward_lab::Server;
 use sipward_lab::pki::{Authority, CrlSpec, Issued};
@@ -130,7 +130,7 @@ async fn held(world: &World, issuer: &str, number: &str) -> Value {
             }
         }
         assert!(tokio::time::Instant::now() < deadline, "{listed}");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 

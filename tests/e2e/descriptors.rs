@@ -1,9 +1,8 @@
 //! Few descriptors: fewer connections are taken, peers come in all the same, and idle strangers make room.
 use crate::harness::tls::{VERSIONS, client_config, connect_from};
-use crate::harness::{Edge, Lab, SOON, message_passes};
+use crate::harness::{Edge, LOOK, Lab, SOON, message_passes};
 use sipward_lab::site::EDGE;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -63,7 +62,7 @@ pub(crate) async fn with_few_descriptors_strangers_make_room_and_peers_come_in()
     // The event comes a moment before the place is free.
     let comes_in = async {
         while stranger(&lab, &edge).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK).await;
         }
     };
     tokio::time::timeout(SOON, comes_in).await.unwrap();

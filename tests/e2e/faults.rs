@@ -26,23 +26,6 @@ pub(crate) async fn is_up(caller: &Client, server: &Server) -> (Dialog, Dialog) 
     (of_caller, of_server)
 }
 
-/// Sends until fe01 has answered; meanwhile fe02 does.
-async fn serves_again(alice: &Client, world: &World) {
-    loop {
-        let sent = alice.message("sip:bob@contoso.test", "1").send().await;
-        let (server, got) = tokio::select! {
-            got = world.fe01.expect("MESSAGE") => (&world.fe01, got),
-            got = world.fe02.expect("MESSAGE") => (&world.fe02, got),
-        };
-        server.reply(&got.unwrap(), 200).await.unwrap();
-        alice.answer(&sent.unwrap(), 200).await.unwrap();
-        if server.party() == world.fe01.party() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// A world whose fe01 is behind a relay.
 async fn behind_relay() -> (World, Relay) {
     let mut world = World::new().await;
@@ -96,7 +79,7 @@ async fn dns_that_led_to_another_server_is_believed_neither_for_its_ttl_nor_in_s
     refused(0).await.unwrap();
     // No name server answers any more: what was right serves, and not what was heard last.
     names.set_silent(true);
-    serves_again(&alice, &world).await;
+    world.serves_again(&alice).await;
     let log = world.stop().await;
     let silent = log.before("lookup_stale").since(0).len();
     let later = log.since(silent);
@@ -251,7 +234,7 @@ async fn connections_that_are_reset_are_made_anew_and_the_call_goes_on() {
     message_passes(&alice, &world.fe02).await;
     relay.set(Line::Open);
     // Until then its place in the dialog is another member's to take.
-    serves_again(&alice, &world).await;
+    world.serves_again(&alice).await;
     hangs_up(&alice, &mut of_alice, &world.fe01).await;
     world.stop().await;
 }

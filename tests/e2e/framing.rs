@@ -1,7 +1,6 @@
 //! Messages as streams carry them: large, joined, split; keep-alives; what cannot be framed (RFC 3261 §18.3).
-use crate::harness::{SOON, World};
+use crate::harness::{LOOK, SOON, World};
 use sipward_lab::Ended;
-use std::time::Duration;
 
 #[tokio::test]
 async fn a_body_of_64_kb_passes_octet_by_octet_in_both_directions() {
@@ -170,7 +169,7 @@ pub(crate) async fn a_head_and_a_body_that_trickle_in_each_end_at_their_deadline
         let mark = world.edge.log.mark();
         wire.send_raw(begun.as_bytes()).await.unwrap();
         while wire.send_raw(b"x").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK).await;
         }
         let closed = world
             .edge

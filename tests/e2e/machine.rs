@@ -1,13 +1,12 @@
 //! What breaks in the machine beneath the daemon: its clock is set, its disk is full, nobody reads its log. Calls go on, the
 //! operator hears of it, and when it is over nothing has to be restarted.
 use crate::faults::is_up;
-use crate::harness::{Lab, World, hangs_up, left_out, message_passes};
+use crate::harness::{LOOK, Lab, World, hangs_up, left_out, message_passes};
 use rustls_pki_types::UnixTime;
 use sipward_lab::pki::CrlSpec;
 use sipward_lab::{Client, OwnClock, OwnDisk};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 const SIPWARD: &str = env!("CARGO_BIN_EXE_sipward");
 const FE01: &str = "fe01.contoso.test";
@@ -15,8 +14,6 @@ const NO_CLOCK: &str = "libfaketime is not installed";
 const NO_DISK: &str = "this user may mount nothing";
 /// Writes a log file to standard error as it grows, and becomes the daemon.
 const FOLLOWED: &str = "tail -n +1 -s 0.1 -F --pid=$$ \"$0\" >&2 2>/dev/null & exec \"$@\"";
-/// Between two looks at what happens soon.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A registered phone, its Path, and the way in which its server calls it.
 struct Phone {
@@ -38,20 +35,6 @@ impl Phone {
         let got = self.client.expect("MESSAGE").await.unwrap();
         self.client.reply(&got, 200).await.unwrap();
         world.fe01.answer(&sent.unwrap(), 200).await.unwrap();
-    }
-
-    /// What the answer to a MESSAGE of this phone is.
-    async fn asks(&self, world: &World) -> Option<u16> {
-        let sent = self.client.message("sip:bob@contoso.test", "1").send();
-        let sent = sent.await.unwrap();
-        tokio::select! {
-            got = world.fe01.expect("MESSAGE") => {
-                world.fe01.reply(&got.unwrap(), 200).await.unwrap();
-                self.client.answer(&sent, 200).await.unwrap();
-                Some(200)
-            }
-            refused = self.client.final_answer(&sent) => refused.unwrap().message.status(),
-        }
     }
 }
 
@@ -132,16 +115,14 @@ async fn a_clock_that_is_set_loses_no_call_and_what_was_stale_by_it_serves_when_
     assert_eq!(stale["trust"], "enterprise-ca", "{stale}");
     // Nobody is let in whose certificate cannot be looked up.
     world.fe01.wire().unwrap().cut();
-    assert_eq!(phone.asks(&world).await, Some(503));
+    assert_eq!(world.asks(&phone.client).await.err(), Some(503));
     world
         .logged("handshake_refused", |e| {
             e["reason"] == "crl_stale" && e["peer"] == FE01
         })
         .await;
     clock.set(0).unwrap();
-    while phone.asks(&world).await != Some(200) {
-        tokio::time::sleep(LOOK).await;
-    }
+    world.serves_again(&phone.client).await;
     calls_go_on(&world, &phone, &mut up).await;
     phone.is_reached(&world).await;
     world.stop().await;

@@ -276,20 +276,20 @@ async fn what_a_phone_sends_while_its_connection_is_being_closed_arrives() {
 #[tokio::test]
 async fn what_runs_when_the_old_process_leaves_its_servers_is_answered_over_their_other_connection()
 {
-    let world = world("1s").await;
+    let world = world("1h").await;
     let (alice, path) = world.registered("alice").await;
     let older = world.dial(&world.fe01).await;
     let (mut of_home, _) = call(&world.fe01, &older, &alice, &path).await;
     let pid = upgrade(&world.edge).await;
     let newer = world.dial(&world.fe01).await;
-    alice.wire().ended(SOON).await.unwrap();
-    let (alice, _) = world.registered("alice").await;
-    // Its last client is gone, and it waits for the answer to this.
     let asked = world.fe01.within(&mut of_home, "INFO").on(&older);
     let asked = asked.send().await.unwrap();
-    let got = alice.expect("INFO").await.unwrap();
-    older.ended(SOON * 2).await.unwrap();
-    alice.reply(&got, 200).await.unwrap();
+    alice.expect("INFO").await.unwrap();
+    // Its last client is gone, and it waits for the answer to this.
+    let alice = moves(&world, alice, "alice").await;
+    let again = alice.expect("INFO").await.unwrap();
+    older.ended(SOON).await.unwrap();
+    alice.reply(&again, 200).await.unwrap();
     world.fe01.answer(&asked, 200).await.unwrap();
     home_asks(&world.fe01, &newer, &mut of_home, &alice, "BYE").await;
     world.logged("former_gone", |_| true).await;

@@ -30,6 +30,8 @@ use std::time::Duration;
 
 /// Longer than anything on loopback takes, shorter than a test suite's patience.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// Between two looks at what happens soon.
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// The running daemon.
 pub(crate) struct Edge {
@@ -469,6 +471,30 @@ impl World {
         let register = self.fe01.expect("REGISTER").await.unwrap();
         self.fe01.reply(&register, 200).await.unwrap();
         (register, client.answer(&sent, 200).await.unwrap())
+    }
+
+    /// A MESSAGE to the home domain: the server of its pool that has answered it, or the status of its refusal. Where fe01 was
+    /// away, which of the two is back first is nobody's to say.
+    pub(crate) async fn asks(&self, from: &End) -> Result<&Server, u16> {
+        let sent = from.message("sip:bob@contoso.test", "hi").send().await;
+        let sent = sent.unwrap();
+        let (server, got) = tokio::select! {
+            got = self.fe01.expect("MESSAGE") => (&self.fe01, got),
+            got = self.fe02.expect("MESSAGE") => (&self.fe02, got),
+            refused = from.final_answer(&sent) => {
+                return Err(refused.unwrap().message.status().unwrap());
+            }
+        };
+        server.reply(&got.unwrap(), 200).await.unwrap();
+        from.answer(&sent, 200).await.unwrap();
+        Ok(server)
+    }
+
+    /// Sends until fe01 has answered; meanwhile fe02 does, or nobody can.
+    pub(crate) async fn serves_again(&self, from: &End) {
+        while !matches!(self.asks(from).await, Ok(server) if server.party() == self.fe01.party()) {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The daemon is started anew on the same files, with a port of its own; `meanwhile` is done before it starts.
