@@ -106,12 +106,19 @@ impl End {
     /// by itself.
     ///
     /// # Errors
-    /// The 2xx makes no dialog, or the connection has ended.
+    /// The 2xx makes no dialog, or there is no live connection.
     pub async fn ack(&self, invite: &Sent, ok: &Received) -> Result<Dialog, LabError> {
         let dialog = Dialog::caller(&invite.message, &ok.message)?;
         let number = ok.message.cseq().map_or(dialog.cseq, |(n, _)| n);
         let ack = self.in_dialog(&dialog, "ACK", number, &fresh::branch());
-        self.draft(ack).on(&ok.wire).send().await?;
+        let ack = self.draft(ack);
+        // As a server that finds the connection closed meanwhile, and uses another one to the same address (RFC 3261 §18.1.1).
+        let ack = if ok.wire.is_live() {
+            ack.on(&ok.wire)
+        } else {
+            ack
+        };
+        ack.send().await?;
         Ok(dialog)
     }
 
