@@ -1,5 +1,5 @@
 //! Traces: the messages of a call while they pass, masked, with refusals in place, and never in the way of a call.
-use crate::harness::{SOON, World};
+use crate::harness::{SOON, World, message_passes};
 use serde_json::Value;
 use sipward_lab::Client;
 use std::io::{Read as _, Write as _};
@@ -61,9 +61,21 @@ async fn a_call_is_traced_on_both_its_hops_without_its_secrets_and_the_refusal_i
     let world = World::new().await;
     let (alice, _) = world.registered("alice").await;
     let trace = [
-        "trace", "--user", "alice", "--json", "--for", "20s", "--limit", "9",
+        "trace", "--user", "alice", "--json", "--for", "60s", "--limit", "20",
     ];
-    let (code, text) = traced(&world, &trace, call_and_refusal(&world, &alice)).await;
+    let traffic = async {
+        call_and_refusal(&world, &alice).await;
+        let fills = async {
+            loop {
+                message_passes(&alice, &world.fe01).await;
+            }
+        };
+        tokio::select! {
+            _ = world.logged("trace_ended", |_| true) => {}
+            () = fills => unreachable!(),
+        }
+    };
+    let (code, text) = traced(&world, &trace, traffic).await;
     assert_eq!(code, Some(0), "{text}");
     for secret in ["c0ffee", "secretkey"] {
         assert!(!text.contains(secret), "{secret}: {text}");
@@ -73,7 +85,7 @@ async fn a_call_is_traced_on_both_its_hops_without_its_secrets_and_the_refusal_i
     let end = &lines.last().unwrap()["end"];
     assert_eq!(
         (&end["because"], &end["lines"]),
-        (&"limit".into(), &9.into()),
+        (&"limit".into(), &20.into()),
         "{text}"
     );
     let messages: Vec<&Value> = lines.iter().map(|line| &line["message"]).collect();
@@ -114,7 +126,10 @@ async fn a_call_is_traced_on_both_its_hops_without_its_secrets_and_the_refusal_i
     let log = world.stop().await;
     assert_eq!(log.named("trace_started")[0]["selected"], "user alice");
     let ended = &log.named("trace_ended")[0];
-    assert_eq!((&ended["count"], &ended["dropped"]), (&9.into(), &0.into()));
+    assert_eq!(
+        (&ended["count"], &ended["dropped"]),
+        (&20.into(), &0.into())
+    );
 }
 
 #[tokio::test]
@@ -187,7 +202,7 @@ async fn each_selection_takes_its_own_and_nothing_else() {
         ("--call-id", "of-bob"),
     ];
     for (option, selected) in selections {
-        let trace = ["trace", option, selected, "--json", "--for", "3s"];
+        let trace = ["trace", option, selected, "--json", "--for", "5s"];
         let traffic = async {
             for (client, id) in [(&alice, "of-alice"), (&bob, "of-bob")] {
                 let sent = client.message("sip:x@contoso.test", "x").set("Call-ID", id);
@@ -207,9 +222,11 @@ async fn each_selection_takes_its_own_and_nothing_else() {
         };
         assert_eq!(of_whom, expected, "{option} {selected}: {text}");
         let clients = text.matches("\"peer\":null").count();
+        let trying = text.matches("\"SIP/2.0 100").count();
         match option {
             "--peer" => assert_eq!(clients, 0),
-            "--call-id" => assert_eq!(clients, 2, "both hops: {text}"),
+            // A busy machine may let a 100 become due.
+            "--call-id" => assert_eq!(clients - trying, 2, "both hops: {text}"),
             _ => assert!(!text.contains(FE01) || clients > 0),
         }
     }
@@ -226,15 +243,18 @@ async fn who_does_not_read_a_trace_loses_messages_and_no_call_waits_for_it() {
     .unwrap();
     world.logged("trace_started", |_| true).await;
     let body = "x".repeat(40_000);
-    for _ in 0..200 {
-        let sent = alice
-            .message("sip:bob@contoso.test", &body)
-            .send()
-            .await
-            .unwrap();
-        let got = world.fe01.expect("MESSAGE").await.unwrap();
-        world.fe01.reply(&got, 200).await.unwrap();
-        alice.answer(&sent, 200).await.unwrap();
+    for _ in 0..10 {
+        // More than waits for who reads a trace, and sooner than the daemon closes it.
+        let mut sent = Vec::new();
+        for _ in 0..20 {
+            let message = alice.message("sip:bob@contoso.test", &body);
+            sent.push(message.send().await.unwrap());
+        }
+        for message in &sent {
+            let got = world.fe01.expect("MESSAGE").await.unwrap();
+            world.fe01.reply(&got, 200).await.unwrap();
+            alice.answer(message, 200).await.unwrap();
+        }
     }
     // The daemon has closed it by then: what it has taken is whole lines but for the last.
     world.logged("trace_ended", |_| true).await;
