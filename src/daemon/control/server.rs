@@ -190,7 +190,11 @@ impl ControlServer {
             }
         }
         // Before the last line: what comes meanwhile is no part of it.
-        let dropped = source.dropped();
+        let mut dropped = source.dropped();
+        if !is_read {
+            // With the line that was not taken.
+            dropped += 1 + source.waiting();
+        }
         drop(source);
         drop(room);
         let end = TraceEnd {

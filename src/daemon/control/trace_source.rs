@@ -128,6 +128,11 @@ impl TraceSource {
         self.feed.dropped() + self.lost()
     }
 
+    /// How many nobody has read yet.
+    pub(super) fn waiting(&self) -> u64 {
+        (self.feed.waiting() + self.order.lines.len()) as u64
+    }
+
     /// What the former process and its way here have lost.
     fn lost(&self) -> u64 {
         self.former.as_ref().map_or(self.lost, FormerTrace::lost)

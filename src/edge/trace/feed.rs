@@ -92,6 +92,11 @@ impl TraceFeed {
         self.counts.dropped.load(Ordering::Relaxed)
     }
 
+    /// How many wait to be read.
+    pub fn waiting(&self) -> usize {
+        self.records.len()
+    }
+
     /// Its bytes wait no longer.
     fn taken(&self, record: TraceRecord) -> TraceRecord {
         if let TracedItem::Message(message) = &record.item {
