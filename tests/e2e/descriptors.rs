@@ -39,9 +39,12 @@ pub(crate) async fn with_few_descriptors_strangers_make_room_and_peers_come_in()
     while let Ok(one) = stranger(&lab, &edge).await {
         here.push(one);
         assert!(here.len() < 150, "half of them is kept");
-        // However slow the machine is, nobody has been silent for so long yet that he makes room.
-        for stranger in &mut here {
-            stranger.write_all(b"\r\n\r\n").await.unwrap();
+        // However slow the machine is, nobody has been silent for so long yet that he makes room. Not behind each: the
+        // daemon would read little else.
+        if here.len() % 8 == 0 {
+            for stranger in &mut here {
+                stranger.write_all(b"\r\n\r\n").await.unwrap();
+            }
         }
     }
     assert!(here.len() > 100, "{}", here.len());
