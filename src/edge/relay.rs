@@ -229,19 +229,32 @@ impl Shard {
                     if let Some(connection) = self.connections.borrow().get(origin.link) {
                         connection.is_used_by(shard);
                     }
-                    let origin = Box::new(Origin {
-                        asked,
-                        held,
-                        ..origin.clone()
-                    });
-                    let bytes = bytes.into();
+                    let origin = || {
+                        Box::new(Origin {
+                            asked,
+                            held,
+                            ..origin.clone()
+                        })
+                    };
                     if is_question {
-                        let question = CrossQuestion { origin, bytes };
+                        let question = CrossQuestion {
+                            origin: origin(),
+                            bytes: bytes.into(),
+                        };
                         self.tally.hand_over();
                         return self.shared.questions.ask(shard, question);
                     }
-                    // Without room the request is lost as on a lossy path, and its sender repeats it or ends the transaction.
-                    self.send_to(shard, ShardMessage::Message { origin, bytes });
+                    let handed = ShardMessage::Message {
+                        origin: origin(),
+                        bytes: bytes.into(),
+                    };
+                    // Without room nobody else would answer it.
+                    if !self.send_to(shard, handed) {
+                        self.later(LinkEvent::NotHandedOver {
+                            origin: origin(),
+                            bytes: bytes.into(),
+                        });
+                    }
                 }
             }
             Action::Event(event) => self.record(event),

@@ -18,6 +18,7 @@ use super::same_party;
 use super::tables::Tables;
 use super::token_keys::TokenKeys;
 use crate::reason::{ConnectionReason, HealthReason, MessageReason, Reason};
+use crate::sip::Message;
 use crate::topology::{DnsName, PeerKind, PeerRef};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -129,6 +130,12 @@ impl Core {
                 let shard = self.env.shard;
                 // Nobody would answer, and it would wait for half a minute.
                 self.located(Asker { shard, branch }, Answer::Gone, now, out);
+            }
+            LinkEvent::NotHandedOver { origin, bytes } => {
+                // It was parsed before; the borrow of its bytes could not come along.
+                if let Ok(message) = Message::parse(&bytes) {
+                    self.not_handed_over(&origin, &message, now, out);
+                }
             }
             LinkEvent::Undeliverable { link, branch } => {
                 if let Some(branch) = branch

@@ -172,6 +172,14 @@ pub enum LinkEvent {
         /// The client transaction that waits for the answer.
         branch: BranchKey,
     },
+    /// What [`Action::HandOver`] was to hand to another shard found no room there, and that shard
+    /// will never hear of it.
+    NotHandedOver {
+        /// Where it came from.
+        origin: Box<Origin>,
+        /// The message.
+        bytes: Box<[u8]>,
+    },
     /// A message for a link of another shard found it gone.
     Undeliverable {
         /// The link that is gone.
@@ -214,6 +222,9 @@ pub enum Action {
     /// Hand the message that was just given to `on_message` to this shard's core, with `asked` in
     /// its origin. That core may keep something for the connection, such as a leg that has moved to
     /// it, and hears of its end from then on.
+    ///
+    /// What finds no room there comes back as [`LinkEvent::NotHandedOver`]; a question is lost, since
+    /// whoever floods with such must not cause more work by that.
     HandOver {
         /// The shard whose core should see it.
         shard: u8,

@@ -81,6 +81,45 @@ impl Core {
         self.settle(now, out);
     }
 
+    /// A message that another shard was to judge, and that found no room there (RFC 3261 §21.5.4): a request is refused, since
+    /// nobody else would answer it and its sender repeats nothing over TLS; an ACK and a response are dropped.
+    pub(super) fn not_handed_over(
+        &mut self,
+        origin: &Origin,
+        message: &Message<'_>,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let link = self.env.links.get(origin.link);
+        let known = link.map(|link| (link.leg, link.certainty));
+        let Some((leg, certainty)) = self.env.far_end(origin, known) else {
+            return;
+        };
+        let inbound = InboundMessage {
+            origin,
+            leg,
+            certainty,
+            held: origin.held,
+            message,
+            now,
+            // Neither counts for who is refused.
+            is_trusted: true,
+            is_last: false,
+        };
+        let reason = MessageReason::ShardCongested;
+        // Never answered (§17.1), and there is nothing wrong with it.
+        if matches!(
+            message.start(),
+            StartLine::Request {
+                method: Method::Ack,
+                ..
+            }
+        ) {
+            return self.env.drop_message(inbound.upstream(), reason, out);
+        }
+        reply::refuse(&inbound, reason, &mut self.env, out);
+    }
+
     /// What was hidden from its sender is restored before anything else; a request to a contact that a registrar keeps becomes
     /// one to the client's own URI.
     fn read(&mut self, inbound: &InboundMessage<'_, '_>, out: &mut Actions) {

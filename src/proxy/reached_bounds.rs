@@ -25,6 +25,7 @@ pub(crate) fn is_bound(reason: MessageReason) -> bool {
         MessageReason::CredentialsRefused,
         MessageReason::ConnectQueueFull,
         MessageReason::PeerCongested,
+        MessageReason::ShardCongested,
     ]
     .contains(&reason)
 }

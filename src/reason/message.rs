@@ -166,6 +166,10 @@ reasons! {
         PeerCongested "peer_congested" (status 503 "server congested")
             check: "ss -tn: Send-Q of the connection to the peer; the peer's load",
             remedy: "reduce the peer's load; limits.send_queue is the bound",
+        /// the shard that has to judge the message does not keep up with what other shards hand to it
+        ShardCongested "shard_congested" (status 503 "overloaded")
+            check: "the event overloaded with reason shard_inbox_full; top -H of the process",
+            remedy: "add cores or nodes, or find out who floods",
         /// too many requests are waiting for a connection to one peer
         ConnectQueueFull "connect_queue_full" (status 503 "server unreachable")
             check: "peer_disconnected events of the peer; how long its handshakes take (took_us)",

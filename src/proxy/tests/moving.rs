@@ -131,6 +131,25 @@ fn a_call_that_an_ack_has_moved_goes_along_again() {
     });
 }
 
+/// Nobody but the shard of its former connection can judge it.
+#[test]
+fn what_finds_no_room_at_the_shard_that_has_the_call_is_refused_at_once() {
+    let mut call = Call::new(3);
+    let next = call.w.client_in(2);
+    let own = call.own.clone();
+    call.w.lose(call.client);
+    call.w.full = Some(call.client.shard());
+    call.asks(next, "INFO", &own, "z9hG4bK1");
+    let refusal = call.w.refused(next, "SIP/2.0 503", "shard_congested");
+    assert_eq!(field(&refusal, "Retry-After"), Some("1"));
+    call.asks(next, "ACK", &own, "z9hG4bK2");
+    call.w.silent(next);
+    assert_eq!(call.w.reasons(), ["shard_congested"]);
+    call.w.full = None;
+    call.asks(next, "INFO", &own, "z9hG4bK3");
+    call.arrived("INFO");
+}
+
 #[test]
 fn nothing_is_taken_from_a_connection_that_lives_nor_by_the_value_that_others_see() {
     each(|mut call, next| {

@@ -503,6 +503,15 @@ impl World {
                     self.kept.insert(link, until);
                 }
                 Action::HandOver {
+                    shard: to,
+                    is_question: false,
+                    ..
+                } if self.full == Some(to) => {
+                    let (origin, bytes) = given.expect("only a message is handed over");
+                    let (origin, bytes) = (Box::new(origin.clone()), bytes.into());
+                    self.link_event(shard, LinkEvent::NotHandedOver { origin, bytes });
+                }
+                Action::HandOver {
                     shard,
                     is_question,
                     asked,

@@ -12,7 +12,7 @@ use std::thread;
 const RUNNERS: usize = 4;
 
 /// Rows that no test provokes, and why none can.
-const UNPROVOKED: [(Reason, &str); 19] = [
+const UNPROVOKED: [(Reason, &str); 20] = [
     (
         Rule::NoEmptyLine.reason(),
         "framing waits for the empty line, so that a head without one ends as head_timeout or head_too_large",
@@ -36,6 +36,10 @@ const UNPROVOKED: [(Reason, &str); 19] = [
     (
         MessageReason::PeerCongested.reason(),
         "a peer would have to stop reading until the buffers of both sides are full, and begin again before the connection is closed",
+    ),
+    (
+        MessageReason::ShardCongested.reason(),
+        "a shard would have to stand still while thousands of messages cross to it",
     ),
     (
         TrustSetReason::AnchorMalformed.reason(),
