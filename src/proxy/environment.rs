@@ -16,7 +16,7 @@ use super::interface::{Action, Actions, AdvertisedNames, Origin, is_sent_by};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{LinkState, QueuedMessage, SendIf};
-use super::links::Links;
+use super::links::{LinkChoice, Links};
 use super::listing::ListedPeer;
 use super::log_levels::LogLevels;
 use super::node_memory::Party;
@@ -285,6 +285,26 @@ impl Environment {
         }
         self.secrets
             .hash(|h| std::hash::Hasher::write(h, message.call_id().unwrap_or_default()))
+    }
+
+    /// The connection of a peer that takes the other requests of the dialog: on another one a BYE could
+    /// come before the ACK.
+    ///
+    /// `None`: there is none, or only one that may be another server's while the peer has one of its
+    /// own whose queue is long. Like every message of a running transaction an ACK is not held back by
+    /// that: only at twice `limits.send_queue` the connection ends.
+    pub(crate) fn link_of_dialog(&self, target: Leg, ack: &Message<'_>) -> Option<LinkId> {
+        let Leg::Peer(key) = target else { return None };
+        // What shares a Call-ID shares the connection, as long as no other one is made or lost.
+        match self.links.for_requests(key, self.spread(ack), true) {
+            LinkChoice::Full(link) => Some(link),
+            LinkChoice::Link(link) => {
+                let is_own = |link| !self.links.is_open(link);
+                let has_own = || self.links.any_link(key).is_some_and(is_own);
+                (is_own(link) || !has_own()).then_some(link)
+            }
+            LinkChoice::None => None,
+        }
     }
 
     /// Whether bytes for this link can be handed out: another shard knows whether its own link

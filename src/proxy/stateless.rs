@@ -229,13 +229,13 @@ fn forward(
     if let Some(key) = name.and_then(|name| env.links.cover(name, now, out))
         && !env.links.is_cut_off(key, now)
     {
-        let link = link_of_dialog(Leg::Peer(key), request, env);
+        let link = env.link_of_dialog(Leg::Peer(key), message);
         return env.send_downstream(Leg::Peer(key), link, start, SendIf::Always, out);
     }
     match place {
         Some(place) => env.pass(place, start, out)?,
         None => {
-            let link = preferred.or_else(|| link_of_dialog(target, request, env));
+            let link = preferred.or_else(|| env.link_of_dialog(target, message));
             env.send_downstream(target, link, start, SendIf::Always, out)?;
         }
     }
@@ -243,29 +243,6 @@ fn forward(
     let ends = (request.inbound.leg, Some(target));
     env.count_request(ends, request.method, None, Duration::ZERO);
     Ok(())
-}
-
-/// The connection of a peer that takes the other requests of the dialog: on another one a BYE could come before the ACK.
-///
-/// `None`: there is none, or only one that may be another server's while the peer has one of its own whose queue is long. Like
-/// every message of a running transaction an ACK is not held back by that: only at twice `limits.send_queue` the connection ends.
-fn link_of_dialog(
-    target: Leg,
-    request: &InboundRequest<'_, '_>,
-    env: &Environment,
-) -> Option<LinkId> {
-    let Leg::Peer(key) = target else { return None };
-    // What shares a Call-ID shares the connection, as long as no other one is made or lost.
-    let spread = env.spread(request.inbound.message);
-    match env.links.for_requests(key, spread, true) {
-        LinkChoice::Full(link) => Some(link),
-        LinkChoice::Link(link) => {
-            let is_own = |link| !env.links.is_open(link);
-            let has_own = || env.links.any_link(key).is_some_and(is_own);
-            (is_own(link) || !has_own()).then_some(link)
-        }
-        LinkChoice::None => None,
-    }
 }
 
 /// The connection of a partner's server that the dialog runs on.

@@ -9,6 +9,7 @@ use crate::proxy::interface::{Actions, Origin, RemoteIdentity};
 use crate::proxy::leg::{Leg, PeerKey};
 use crate::proxy::link_id::LinkId;
 use crate::proxy::link_state::SendIf;
+use crate::sip::Message;
 use std::time::Instant;
 
 /// Messages of one client connection that are handed over for their transaction, in a second: so many belong to what it had
@@ -65,6 +66,17 @@ impl Environment {
             Envelope::Holds(id).write(b"", &mut out.bytes);
             out.send(link, start, None);
         }
+    }
+
+    /// Sends what nobody answers and nobody here has under way, such as an ACK, which must not come behind its BYE: over the
+    /// connection of its dialog.
+    fn send_unanswered(&mut self, to: Leg, bytes: &[u8], out: &mut Actions) {
+        let start = out.bytes.len();
+        out.bytes.extend_from_slice(bytes);
+        let message = Message::parse(bytes).ok();
+        let link = message.and_then(|message| self.link_of_dialog(to, &message));
+        // A peer that is listed no more, or has no room: its sender repeats it or ends the call.
+        let _ = self.send_downstream(to, link, start, SendIf::Always, out);
     }
 
     /// Hands a message over whose transaction no shard of this process has; `false`: the other one has it neither, since it has
@@ -172,13 +184,8 @@ impl Core {
                 }
             }
             Envelope::ToPeer(key, None) => {
-                let start = out.bytes.len();
-                out.bytes.extend_from_slice(bytes);
-                let to = Leg::Peer(PeerKey(key));
-                // A peer that is listed no more, or has no room: its sender repeats it or ends the call.
-                let _ = self
-                    .env
-                    .send_downstream(to, None, start, SendIf::Always, out);
+                self.env
+                    .send_unanswered(Leg::Peer(PeerKey(key)), bytes, out);
             }
             Envelope::Holds(id) => {
                 let message = BindingMessage::HeldElsewhere(id);
@@ -205,12 +212,7 @@ impl Core {
             (Leg::Client(_), Some(id)) => Leg::Binding(id),
             (leg, _) => leg,
         };
-        let start = out.bytes.len();
-        out.bytes.extend_from_slice(bytes);
-        // As any message that comes too late.
-        let _ = self
-            .env
-            .send_downstream(to, None, start, SendIf::Always, out);
+        self.env.send_unanswered(to, bytes, out);
         self.settle(now, out);
     }
 

@@ -298,3 +298,35 @@ fn a_server_that_the_old_process_leaves_is_answered_over_its_other_connection() 
         all_well(&mut pair);
     });
 }
+
+/// On another one a BYE could come before it.
+#[test]
+fn an_ack_that_crosses_goes_over_the_connection_of_its_dialog() {
+    let mut pair = Pair::of_processes(1);
+    pair.retire();
+    let (phone, _) = pair.phone(OLD);
+    let home = pair.homes[OLD];
+    pair.nodes[OLD].lose(home);
+    // One that the node has made, and two that the server has.
+    let links = [
+        pair.homes[NEW],
+        pair.nodes[NEW].peer(FE01),
+        pair.nodes[NEW].peer(FE01),
+    ];
+    pair.says(OLD, phone, &call_of_phone());
+    let taken = |pair: &mut Pair| {
+        let mut links = links.iter();
+        links.find_map(|link| Some((*link, pair.nodes[NEW].take(*link)?)))
+    };
+    let (link, asked) = taken(&mut pair).unwrap();
+    pair.answers(NEW, link, &asked, 200);
+    let dialog = route_of(&pair.nodes[OLD].pick(phone, "SIP/2.0 200"));
+    for (cseq, method) in [(1, "ACK"), (2, "BYE")] {
+        let request = Request::of(method).in_dialog().branch(method).cseq(cseq);
+        pair.says(OLD, phone, &request.more(&dialog).to_string());
+        let (over, got) = taken(&mut pair).unwrap();
+        assert!(got.starts_with(method), "{got}");
+        assert_eq!(over, link, "{method}");
+    }
+    all_well(&mut pair);
+}
