@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -60,6 +60,8 @@ pub(super) struct Connection {
     unflushed: Cell<bool>,
     /// The core has heard that the send queue is full.
     full: Cell<bool>,
+    /// When the socket last took something of a full queue.
+    taken: Cell<Option<Instant>>,
     /// When a write found the remote side gone. Its last bytes, an alert maybe, are still read; nothing more is written.
     pub(super) remote_gone: Cell<Option<Instant>>,
     /// The end that its task should make.
@@ -98,6 +100,8 @@ pub(super) struct Connection {
     memory: RefCell<Option<(Hold, Hold, Rc<Account>)>>,
 }
 
+/// A server that has taken something of its full queue in this time reads, if slowly.
+const READS: Duration = Duration::from_secs(2);
 /// What a connection takes when it is idle, in bytes: its session, its task and its places in tables (measured by
 /// `cargo bench --bench load -- memory`).
 const OWN: usize = 10 * 1024;
@@ -128,7 +132,7 @@ pub(super) struct Established {
     /// What is logged once the server has accepted this node's certificate.
     pub(super) unconfirmed: Option<Box<Unconfirmed>>,
     /// How often this node pings on it.
-    pub(super) keep_alive: Option<std::time::Duration>,
+    pub(super) keep_alive: Option<Duration>,
 }
 
 /// Since when a message has been incomplete. Head and body have bounds of their own: a head comes in one piece or
@@ -203,6 +207,7 @@ impl Connection {
             blocked: Cell::new(false),
             unflushed: Cell::new(false),
             full: Cell::new(false),
+            taken: Cell::new(None),
             remote_gone: Cell::new(None),
             closing: Cell::new(None),
             parting: Cell::new(None),
@@ -377,6 +382,7 @@ impl Connection {
             return Flushed::Gone;
         }
         session.encrypt(buffers);
+        let before = session.queued();
         let blocked = match session.send(&self.tcp) {
             Ok(blocked) => blocked,
             Err(error) => {
@@ -397,11 +403,16 @@ impl Connection {
         }
         self.count_memory(&session);
         let queued = session.queued();
-        if queued > bound * 2 {
+        let is_long = queued > bound;
+        // A server is given the time to read: much may have gathered since the last flush.
+        if is_long && (queued < before || !self.full.get()) {
+            self.taken.set(Some(clock::now()));
+        }
+        if queued > bound * 2 && !self.is_behind() {
             // Full was reported long ago; who still reads nothing is not worth the memory.
             self.end(Ending::local(ConnectionReason::SendQueueFull));
             Flushed::Gone
-        } else if queued > bound && !self.full.replace(true) {
+        } else if is_long && !self.full.replace(true) {
             Flushed::Full
         } else if queued <= bound / 2 && self.full.replace(false) {
             Flushed::Clear
@@ -410,6 +421,15 @@ impl Connection {
         } else {
             Flushed::Done
         }
+    }
+
+    /// Whether the remote is a server that still reads.
+    ///
+    /// Its connection carries the calls of many, and what is not refused to it while its queue is long are the answers that it
+    /// has asked for. What that may come to is bounded by what is kept for a peer.
+    fn is_behind(&self) -> bool {
+        let reads = |at| clock::now().saturating_duration_since(at) < READS;
+        !self.is_client() && self.taken.get().is_some_and(reads)
     }
 
     /// Whether the session itself has something to send, such as the answer to a key update, that no flush is due for.

@@ -325,6 +325,11 @@ impl AnsweredInvite {
             .is_ok()
         {
             accepted.note_call(response, upstream, answered, env, out);
+            let bytes = out.bytes.len() - start;
+            if !env.links.spares(upstream.link, bytes, &env.limits) {
+                out.bytes.truncate(start);
+                return Err(MessageReason::PeerCongested);
+            }
             env.send_upstream(upstream, start, out);
         }
         Ok(())

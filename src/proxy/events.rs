@@ -121,6 +121,7 @@ impl Core {
                 if let Some(found) = self.env.links.get_mut(link) {
                     found.full = false;
                     found.crowded = 0;
+                    found.spared = 0;
                     if let Leg::Peer(key) = found.leg {
                         self.flush(key, now, out);
                     }

@@ -29,6 +29,8 @@ pub(crate) struct LinkState {
     pub(crate) full: bool,
     /// Bytes of requests that were sent there all the same since then.
     pub(crate) crowded: usize,
+    /// The same of what is repeated when it is lost.
+    pub(crate) spared: usize,
     /// Whether this node is closing it: nothing is sent there any more, and what comes still counts.
     pub(crate) leaving: bool,
     /// Transactions that came from it and are still open.
@@ -151,6 +153,7 @@ impl LinkState {
             requests,
             full: false,
             crowded: 0,
+            spared: 0,
             leaving: false,
             in_flight: 0,
             answered: AnsweredCount::default(),

@@ -22,6 +22,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Bytes of a message that may go where the queue is long although it is repeated when it is lost: an ACK and a 180 have no
+/// more.
+const SMALL: usize = 8 * 1024;
+
 /// Both tables, and the peers of the current generation.
 #[derive(Default)]
 pub(crate) struct Links {
@@ -443,6 +447,24 @@ impl Links {
         let has_room = crowded <= limits.send_queue / 2;
         if has_room {
             link.crowded = crowded;
+        }
+        has_room
+    }
+
+    /// Whether so many bytes of what is repeated when it is lost may go to a link: the ACK of a 2xx and a 2xx that has passed
+    /// before (RFC 3261 §13.3.1.4), or a provisional response, which may be lost (§17.1.1).
+    ///
+    /// Where the queue is long only what is small may, and a quarter of what makes it long. Such messages have no transaction
+    /// by whose number they are bounded: whoever sent them without end would end the connection for all others.
+    pub(crate) fn spares(&mut self, id: LinkId, bytes: usize, limits: &Limits) -> bool {
+        // Of another shard's link that shard alone knows.
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.full) else {
+            return true;
+        };
+        let spared = link.spared.saturating_add(bytes);
+        let has_room = bytes <= SMALL && spared <= limits.send_queue / 4;
+        if has_room {
+            link.spared = spared;
         }
         has_room
     }

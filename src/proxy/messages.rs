@@ -178,9 +178,7 @@ impl Core {
             }
             StartLine::Response { status, .. } => {
                 if let Err(reason) = self.on_response(inbound, status, out) {
-                    self.env.drop_message(inbound.upstream(), reason, out);
-                    let from = (inbound.origin.link, inbound.leg);
-                    self.env.note_stray(from, inbound.now, out);
+                    self.dropped(inbound, reason, out);
                 }
             }
         }
@@ -327,11 +325,21 @@ impl Core {
             Err(MessageReason::AckUnmatched)
                 if ask_next(inbound, &mut self.env, out)
                     || self.env.ask_other_process(inbound, out) => {}
-            Err(reason) => {
-                self.env.drop_message(inbound.upstream(), reason, out);
-                let from = (inbound.origin.link, inbound.leg);
-                self.env.note_stray(from, inbound.now, out);
-            }
+            Err(reason) => self.dropped(inbound, reason, out),
+        }
+    }
+
+    /// A message that nobody answers is dropped. One for a receiver that is behind leads somewhere all the same.
+    fn dropped(
+        &mut self,
+        inbound: &InboundMessage<'_, '_>,
+        reason: MessageReason,
+        out: &mut Actions,
+    ) {
+        self.env.drop_message(inbound.upstream(), reason, out);
+        if reason != MessageReason::PeerCongested {
+            let from = (inbound.origin.link, inbound.leg);
+            self.env.note_stray(from, inbound.now, out);
         }
     }
 

@@ -301,6 +301,12 @@ impl ResponseContext {
             self.deadlines.trying = None;
             self.call.rings(response.now);
             self.keep_response(start, out);
+            let bytes = out.bytes.len() - start;
+            if !env.links.spares(self.upstream.link, bytes, &env.limits) {
+                out.bytes.truncate(start);
+                env.drop_message(response.upstream(), MessageReason::PeerCongested, out);
+                return NextStep::Keep;
+            }
             NextStep::Keep
         };
         env.send_upstream(self.upstream, start, out);

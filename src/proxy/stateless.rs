@@ -19,6 +19,7 @@ use super::outgoing::MessageWriter;
 use super::plan::ForwardPlan;
 use super::reply;
 use crate::reason::MessageReason;
+use crate::sip::Method;
 use std::time::Duration;
 
 /// The slot in the branch of what is forwarded without a context: none can have it, so what comes
@@ -201,6 +202,9 @@ fn forward(
         },
         (_, place) => (target, place),
     };
+    if request.method == Method::Ack {
+        is_spared(request, plan, (target, preferred), env)?;
+    }
     let start = out.bytes.len();
     let (message, upstream) = (request.inbound.message, request.upstream());
     // No answer comes in which anything would have to be rewritten.
@@ -243,6 +247,33 @@ fn forward(
     let ends = (request.inbound.leg, Some(target));
     env.count_request(ends, request.method, None, Duration::ZERO);
     Ok(())
+}
+
+/// Whether the queue of the connection that an ACK will go over is short enough for it.
+///
+/// # Errors
+/// It is not.
+fn is_spared(
+    request: &InboundRequest<'_, '_>,
+    plan: &ForwardPlan,
+    (target, preferred): (Leg, Option<LinkId>),
+    env: &mut Environment,
+) -> Result<(), MessageReason> {
+    let message = request.inbound.message;
+    let link = match target {
+        Leg::Client(flow) => Some(flow),
+        // Where that client is its directory knows, in whichever shard that is.
+        Leg::Binding(_) => None,
+        Leg::Peer(key) => way_to(target, plan, env)
+            .or(preferred)
+            .or_else(|| env.link_of_dialog(target, message))
+            .or_else(|| env.links.any_link(key)),
+    };
+    let bytes = message.bytes().len();
+    match link.is_none_or(|link| env.links.spares(link, bytes, &env.limits)) {
+        true => Ok(()),
+        false => Err(MessageReason::PeerCongested),
+    }
 }
 
 /// The connection of a partner's server that the dialog runs on.

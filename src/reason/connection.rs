@@ -193,7 +193,8 @@ reasons! {
         BodyTimeout "body_timeout"
             check: "whether the sender's Content-Length fits what it sends",
             remedy: "fix the sender or the network",
-        /// the remote does not read: twice limits.send_queue was waiting to be sent
+        /// the remote does not read: twice limits.send_queue was waiting to be sent, and a server has taken nothing for two
+        /// seconds
         SendQueueFull "send_queue_full"
             check: "ss -tn: Send-Q of the connection; the remote's load",
             remedy: "fix the remote, or reduce its load",

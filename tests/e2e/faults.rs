@@ -27,7 +27,7 @@ pub(crate) async fn is_up(caller: &Client, server: &Server) -> (Dialog, Dialog) 
 }
 
 /// A world whose fe01 is behind a relay.
-async fn behind_relay() -> (World, Relay) {
+pub(crate) async fn behind_relay() -> (World, Relay) {
     let mut world = World::new().await;
     let relay = Relay::start(world.fe01.address()).await.unwrap();
     let address = relay.address().to_string();

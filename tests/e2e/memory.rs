@@ -1,11 +1,13 @@
 //! Who makes this node keep too much: its own requests are refused, its own connections go, and nobody else's.
+use crate::faults::{behind_relay, is_up};
 use crate::harness::tls::{VERSIONS, client_config, connect_from};
-use crate::harness::{LOOK, SOON, World, message_passes};
+use crate::harness::{LOOK, SOON, World, hangs_up, message_passes};
 use rustls_pki_types::ServerName;
 use sipward::daemon::control::{Reply, Request};
-use sipward_lab::SipMessage;
 use sipward_lab::site::EDGE;
+use sipward_lab::{Line, SipMessage};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -347,6 +349,39 @@ pub(crate) async fn large_requests_of_one_client_do_not_end_the_connection_to_th
     };
     arrived.unwrap();
     drop(there);
+    let log = world.stop().await;
+    let closed = log.named("connection_closed");
+    let full = closed.iter().filter(|e| e["reason"] == "send_queue_full");
+    assert_eq!(full.count(), 0);
+}
+
+/// An ACK has no answer and no transaction by which it would be bounded.
+#[tokio::test]
+async fn a_client_that_acknowledges_without_end_does_not_end_the_connection_to_the_server() {
+    let (mut world, relay) = behind_relay().await;
+    let event = world.reload_with(|t| {
+        t.section("[limits]").text("send_queue", "64KiB");
+    });
+    assert_eq!(event.await["result"], "ok");
+    let (alice, bob) = (world.client("alice").await, world.client("bob").await);
+    let (mut call, _) = is_up(&alice, &world.fe01).await;
+    relay.set(Line::Slow(Duration::from_millis(2)));
+    let body = vec![b'x'; 30_000];
+    let congested = async {
+        loop {
+            let ack = alice.within(&mut call, "ACK").body("text/plain", &body);
+            ack.send().await.unwrap();
+        }
+    };
+    let is_it = |e: &serde_json::Value| e["reason"] == "peer_congested";
+    tokio::select! {
+        _ = world.logged("message_dropped", is_it) => {}
+        () = congested => unreachable!(),
+    }
+    relay.set(Line::Open);
+    // Neither its call nor what others ask is lost.
+    world.serves_again(&bob).await;
+    hangs_up(&alice, &mut call, &world.fe01).await;
     let log = world.stop().await;
     let closed = log.named("connection_closed");
     let full = closed.iter().filter(|e| e["reason"] == "send_queue_full");

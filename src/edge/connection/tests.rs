@@ -54,6 +54,11 @@ fn carry(from: &mut rustls::Connection, to: &mut rustls::Connection) {
 
 /// A client's connection with small socket buffers, and its remote end.
 async fn connection() -> (Connection, StdStream) {
+    connection_of(RemoteIdentity::Client).await
+}
+
+/// The same of this identity.
+async fn connection_of(identity: RemoteIdentity) -> (Connection, StdStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let local = StdStream::connect(listener.local_addr().unwrap()).unwrap();
     let (remote, _) = listener.accept().unwrap();
@@ -66,7 +71,7 @@ async fn connection() -> (Connection, StdStream) {
     tcp.writable().await.unwrap();
     let established = Established {
         number: 1,
-        identity: RemoteIdentity::Client,
+        identity,
         client: None,
         opened: Opened::Accepted(0),
         chain: Arc::new([]),
@@ -130,6 +135,24 @@ async fn who_reads_nothing_is_closed_at_twice_the_bound() {
     let ending = connection.closing().unwrap();
     assert_eq!(ending.reason(), "send_queue_full");
     assert!(matches!(ending, Ending::Local(_)));
+}
+
+#[tokio::test]
+async fn a_server_that_reads_slowly_is_not_closed_and_one_that_reads_no_more_is() {
+    let (connection, mut remote) = connection_of(RemoteIdentity::OtherProcess).await;
+    let buffers = Buffers::default();
+    while send(&connection, &buffers) != Flushed::Full {}
+    while connection.taken.get().is_none() {
+        read_all(&mut remote).await;
+        connection.flush(&buffers, BOUND);
+    }
+    while connection.session.borrow().queued() <= 2 * BOUND {
+        assert_ne!(send(&connection, &buffers), Flushed::Gone);
+    }
+    assert_ne!(send(&connection, &buffers), Flushed::Gone);
+    // As if nothing had been taken for a while.
+    connection.taken.set(Some(clock::now() - READS));
+    assert_eq!(send(&connection, &buffers), Flushed::Gone);
 }
 
 #[tokio::test]

@@ -273,6 +273,51 @@ fn where_the_queue_is_long_who_has_not_filled_it_passes_and_so_do_dialogs() {
     assert!(passes(&mut w, 50));
 }
 
+/// It has no transaction by whose number it is bounded: sent without end it would end the connection for all.
+#[test]
+fn of_what_is_repeated_when_it_is_lost_a_long_queue_takes_little() {
+    let mut topology = topology();
+    topology.limits.send_queue = 16_384;
+    let mut w = World::with(topology, 1);
+    let (client, home) = (w.client(), w.peer(FE01));
+    let path = w.register(client, home, "");
+    w.ask(client, Request::invite());
+    let invite = w.expect(home, "INVITE");
+    w.answers(home, &invite, 200);
+    let route = route_of(&w.expect(client, "SIP/2.0 200"));
+    w.ask(
+        home,
+        Request::invite().branch("z9hG4bKring").more(&path).cseq(7),
+    );
+    let rings = w.expect(client, "INVITE");
+    w.link_event(0, LinkEvent::Full { link: home });
+    let large = format!("X-Large: {}\n", "x".repeat(9_000));
+    let acks = |w: &mut World, more: &str| {
+        let more = format!("{route}{more}");
+        w.ask(client, Request::of("ACK").in_dialog().more(&more));
+        w.take(home).is_some()
+    };
+    assert!(!acks(&mut w, &large));
+    assert_eq!(w.reasons(), ["peer_congested"]);
+    w.answers_with(client, &rings, 183, &large);
+    w.silent(home);
+    assert_eq!(w.reasons(), ["peer_congested"]);
+    // What is usual is small, and passes.
+    w.answers(client, &rings, 180);
+    w.expect(home, "SIP/2.0 180");
+    let passed = (0..40).filter(|_| acks(&mut w, "")).count();
+    assert!((2..20).contains(&passed), "{passed}");
+    // An answer passes, and is repeated when it is lost.
+    w.answers_with(client, &rings, 200, &large);
+    w.expect(home, "SIP/2.0 200");
+    w.answers_with(client, &rings, 200, &large);
+    w.silent(home);
+    w.link_event(0, LinkEvent::Clear { link: home });
+    assert!(acks(&mut w, &large));
+    w.answers_with(client, &rings, 200, &large);
+    w.expect(home, "SIP/2.0 200");
+}
+
 #[test]
 fn while_draining_dialogs_go_on_and_nothing_new_begins() {
     let mut w = World::new();

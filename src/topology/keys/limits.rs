@@ -179,7 +179,7 @@ limits! {
     connect_queue: count 1_000, (1, 1_000_000), reload,
         "Requests that wait for one peer's connect, in each shard.";
     send_queue: bytes 1024 * 1024, (4 * KIB, 1024 * MIB), reload,
-        "Bytes waiting for a socket before no new request goes there, but for those of dialogs and of connections for which little is kept; at twice that it is closed.";
+        "Bytes waiting for a socket before no new request goes there, but for those of dialogs and of connections for which little is kept. ACKs, provisional responses and repeated 2xx pass up to 8 KiB each, a quarter of this in all. At twice this it is closed, a server's if it has taken nothing for two seconds.";
     transactions: count 200_000, SLOTS, reload,
         "Transactions at a time in each shard that have no final answer yet; requests of dialogs may take an eighth more, BYE two.";
     transactions_per_client: count 200, (1, 1_000_000), reload,
