@@ -7,6 +7,7 @@ use super::binding::{
     Answer, Asker, BindingId, BindingMessage, Displacement, Held, HeldBinding, Holding, Place,
     Room, Unregistered, Waiter,
 };
+use super::clients::MOST_FORMER;
 use super::core::Core;
 use super::interface::Actions;
 use super::leg::{Leg, PeerKey};
@@ -256,6 +257,11 @@ impl Core {
         if link.shard() == self.env.shard {
             if let Some(state) = self.env.links.get_mut(link) {
                 state.former.retain(|former| *former != id);
+                state.left.retain(|left| *left != id);
+                state.left.push(id);
+                if state.left.len() > MOST_FORMER {
+                    state.left.remove(0);
+                }
             }
             let dropped = self.env.release(link, |held| held.ids.contains(&id), out);
             // Its other numbers lead nowhere else yet. This one is left to the directory, which may have

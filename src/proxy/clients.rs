@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 /// The most numbers of bindings that a connection keeps after their registrations have ended.
-const MOST_FORMER: usize = 32;
+pub(crate) const MOST_FORMER: usize = 32;
 
 /// How a client is reached now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -327,6 +327,7 @@ impl Environment {
             return;
         };
         state.former.retain(|former| !ids.contains(former));
+        state.left.retain(|left| !ids.contains(left));
         let is_full = state.held.len() >= bound;
         if let Some(held) = state.held.iter_mut().find(|held| held.name == name) {
             held.until = seconds;

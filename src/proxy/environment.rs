@@ -320,7 +320,13 @@ impl Environment {
     /// else (RFC 3261 §18.2.2) on another connection of the same peer, or on the one that its binding
     /// has then; an unregistered client that has gone gets nothing.
     pub(crate) fn send_upstream(&mut self, to: Upstream, start: usize, out: &mut Actions) {
-        if self.is_live(to.link) {
+        // A phone that has found out by itself that its connection is dead is ahead of TCP.
+        let has_left = |id| {
+            let link = self.links.get(to.link);
+            link.is_some_and(|link| link.left.contains(&id))
+        };
+        let is_left = matches!(to.leg, Leg::Binding(id) if has_left(id));
+        if self.is_live(to.link) && !is_left {
             return out.send(to.link, start, None);
         }
         let sent = match to.leg {

@@ -45,6 +45,9 @@ pub(crate) struct LinkState {
     pub(crate) users: Vec<RegisteredUser>,
     /// The numbers of those whose registration has ended, the latest last: their calls go on here.
     pub(crate) former: Vec<BindingId>,
+    /// The numbers of those that have registered over another connection since, the latest last: their phones have left this
+    /// one, whether TCP knows or not.
+    pub(crate) left: Vec<BindingId>,
     /// When the last message came on it.
     pub(crate) heard: Option<Instant>,
     /// Requests from it that nobody answers.
@@ -168,6 +171,7 @@ impl LinkState {
             held: Vec::new(),
             users: Vec::new(),
             former: Vec::new(),
+            left: Vec::new(),
             heard: None,
             unanswered: InTime::default(),
             crossing: InTime::default(),

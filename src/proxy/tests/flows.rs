@@ -104,6 +104,29 @@ fn a_client_that_comes_back_has_the_same_path_and_its_call_goes_on() {
     assert!(w.reasons().is_empty());
 }
 
+/// TCP has not told that the connection is dead.
+#[test]
+fn what_a_phone_has_asked_is_answered_where_it_has_registered_since() {
+    for shards in [1, 3] {
+        let mut w = World::with(topology(), shards);
+        let homes: Vec<_> = (0..shards).map(|shard| w.peer_in(shard, FE01)).collect();
+        let (dead, next) = (w.client_in(0), w.client_in(1 % shards));
+        let home = |link: LinkId| homes[usize::from(link.shard())];
+        register(&mut w, dead, home(dead), 1);
+        let call = Request::invite().from("<sip:alice@contoso.test>;tag=a");
+        w.ask(dead, call);
+        let invite = w.expect(home(dead), "INVITE");
+        register(&mut w, next, home(next), 1);
+        w.answers(home(dead), &invite, 180);
+        w.expect(next, "SIP/2.0 180");
+        // It is there again, over whatever network.
+        register(&mut w, dead, home(dead), 1);
+        w.answers(home(dead), &invite, 200);
+        w.expect(dead, "SIP/2.0 200");
+        w.silent(next);
+    }
+}
+
 #[test]
 fn what_a_client_says_of_its_flow_is_relayed_as_it_was_written() {
     let mut w = World::new();
