@@ -533,6 +533,9 @@ const CROSSING_PAUSE: Duration = Duration::from_secs(1);
 /// Questions for the transaction of a message of one client connection, in a second: it has to have sent
 /// its INVITE over another one.
 const QUESTIONS: usize = 20;
+/// The same of a server's connection, which may have begun many calls over its others. More is made up, and the answers
+/// would fill the queue in which those of others cross.
+const QUESTIONS_OF_SERVER: usize = 2_000;
 
 /// Whether another shard should look for this message's transaction; `false` when all have that could
 /// know of it. A server with several connections may send the CANCEL, or the ACK for a refusal, on
@@ -561,10 +564,13 @@ fn ask_next(inbound: &InboundMessage<'_, '_>, env: &mut Environment, out: &mut A
         return false;
     };
     let shard = shard_at(asked);
+    let most = match inbound.leg {
+        Leg::Client(_) | Leg::Binding(_) => QUESTIONS,
+        Leg::Peer(_) => QUESTIONS_OF_SERVER,
+    };
     if origin.asked == 0
-        && let Leg::Client(_) = inbound.leg
         && let Some(link) = env.links.get_mut(origin.link)
-        && !link.questions.admits(QUESTIONS, inbound.now)
+        && !link.questions.admits(most, inbound.now)
     {
         return false;
     }

@@ -87,6 +87,22 @@ fn an_ack_without_a_token_is_looked_for_in_every_shard_and_then_dropped() {
     assert_eq!(w.reasons(), vec!["ack_unmatched"]);
 }
 
+/// The answers would fill the queue in which those of others cross.
+#[test]
+fn a_server_whose_cancels_lead_nowhere_asks_so_often_in_a_second() {
+    let mut w = World::with(topology(), 2);
+    let home = [0, 1].map(|shard| w.peer_in(shard, FE01))[0];
+    for n in 0..2_500 {
+        let branch = format!("z9hG4bK{n}");
+        w.ask(home, Request::of("CANCEL").branch(&branch));
+        w.expect(home, "SIP/2.0 481");
+    }
+    assert_eq!(w.questions, 2_000);
+    w.pass(Duration::from_secs(1));
+    w.ask(home, Request::of("CANCEL"));
+    assert_eq!(w.questions, 2_001);
+}
+
 /// A call towards a phone in shard 1, with a connection of the home server in each of three shards.
 struct Call {
     w: World,
