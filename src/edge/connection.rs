@@ -8,6 +8,7 @@ use super::layer::TlsOrPlain;
 use super::opened::Opened;
 use super::pause::Pause;
 use super::rate::MessageRate;
+use super::records::Records;
 use super::session::{Fill, Session};
 use super::signal::Signal;
 use super::unconfirmed::{PING, Unconfirmed};
@@ -23,7 +24,6 @@ use std::future::poll_fn;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -44,8 +44,6 @@ pub(super) struct Connection {
     pub(super) client: RefCell<Option<ClientId>>,
     /// The listener is the index of its bound socket.
     pub(super) opened: Opened<usize>,
-    /// What the remote side presented, to be decided on again after a reload.
-    pub(super) chain: Arc<[CertificateDer<'static>]>,
     /// Which identity of this node was shown to a server, with its leaf: when that is replaced, the connection is too.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
     /// A balancer's health check: its end has no line in the log.
@@ -86,7 +84,7 @@ pub(super) struct Connection {
     pub(super) kept_until: Cell<Option<Instant>>,
     /// When this node last sent such a client an empty line.
     pub(super) nudged: Cell<Instant>,
-    /// A message of which only a part has come.
+    /// A message, or what TLS makes data of, of which only a part has come.
     pub(super) partial: Cell<Option<Partial>>,
     /// The server's verdict on this node's certificate is still out.
     pub(super) unconfirmed: RefCell<Option<Box<Unconfirmed>>>,
@@ -96,14 +94,16 @@ pub(super) struct Connection {
     pub(super) rate: MessageRate,
     /// While its remote side sends too much.
     pub(super) pause: Pause,
-    /// What it takes itself, what waits in its session, and the account for both.
+    /// What it takes as long as it lives, in bytes.
+    own: usize,
+    /// That, what waits in its session, and the account for both.
     memory: RefCell<Option<(Hold, Hold, Rc<Account>)>>,
 }
 
 /// A server that has taken something of its full queue in this time reads, if slowly.
 const READS: Duration = Duration::from_secs(2);
-/// What a connection takes when it is idle, in bytes: its session, its task and its places in tables (measured by
-/// `cargo bench --bench load -- memory`).
+/// What a connection takes when it is idle and nothing was presented, in bytes: its session, its task and its places in
+/// tables (measured by `cargo bench --bench load -- memory`).
 const OWN: usize = 10 * 1024;
 
 /// A finished handshake: what a connection begins with.
@@ -115,12 +115,12 @@ pub(super) struct Established {
     pub(super) client: Option<ClientId>,
     /// Which side connected.
     pub(super) opened: Opened<usize>,
-    /// What the remote side presented; empty: nothing.
-    pub(super) chain: Arc<[CertificateDer<'static>]>,
     /// What this node presented to a server.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
     /// The socket, without a half-written record in it.
     pub(super) tcp: TcpStream,
+    /// How far the handshake has read.
+    pub(super) records: Records,
     /// The session, which may hold messages already that came with the last flight.
     pub(super) tls: TlsOrPlain,
     /// The remote address.
@@ -133,6 +133,15 @@ pub(super) struct Established {
     pub(super) unconfirmed: Option<Box<Unconfirmed>>,
     /// How often this node pings on it.
     pub(super) keep_alive: Option<Duration>,
+}
+
+/// What TLS keeps of what was presented, in bytes, for as long as the connection lives.
+fn chain_bytes(layer: &TlsOrPlain) -> usize {
+    let TlsOrPlain::Tls(tls) = layer else {
+        return 0;
+    };
+    let chain = tls.peer_certificates().unwrap_or_default().iter();
+    chain.map(|der| size_of_val(der) + der.len()).sum()
 }
 
 /// Since when a message has been incomplete. Head and body have bounds of their own: a head comes in one piece or
@@ -198,11 +207,11 @@ impl Connection {
             peer,
             client: RefCell::new(established.client),
             opened: established.opened,
-            chain: established.chain,
             shown: established.shown,
             is_check: established.is_check,
+            own: OWN + chain_bytes(&established.tls),
             tcp: established.tcp,
-            session: RefCell::new(Session::new(established.tls)),
+            session: RefCell::new(Session::new(established.tls, established.records)),
             wake: Signal::default(),
             blocked: Cell::new(false),
             unflushed: Cell::new(false),
@@ -241,6 +250,23 @@ impl Connection {
     ) -> Option<T> {
         let session = self.session.borrow();
         Some(look(session.tls()?, session.unsent()))
+    }
+
+    /// What the remote side presented, leaf first, to be decided on again; empty: nothing. A copy of what TLS keeps: one that
+    /// each connection had would take twice the memory.
+    pub(super) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        let chain = self.session_state(|tls, _| tls.peer_certificates().map(<[_]>::to_vec));
+        chain.flatten().unwrap_or_default()
+    }
+
+    /// Whether the remote side has presented anything.
+    pub(super) fn has_chain(&self) -> bool {
+        self.own > OWN
+    }
+
+    /// Whether TLS has a part of a record, or of a handshake message that nobody has reason to send in parts.
+    pub(super) fn is_partial(&self) -> bool {
+        self.session.borrow().is_partial()
     }
 
     /// Whether the other process of this node is there.
@@ -473,34 +499,34 @@ impl Connection {
         (std::mem::take(&mut session.buffer), session.framer)
     }
 
-    /// Keeps what [`Self::take_unread`] should return next time, and returns whether that is anything; a buffer with nothing
-    /// in it goes back to the shard's.
+    /// Keeps what [`Self::take_unread`] should return next time, and returns whether that or TLS has a part of anything; a
+    /// buffer with nothing in it goes back to the shard's.
     pub(super) fn keep_unread(&self, buffer: Vec<u8>, framer: Framer, buffers: &Buffers) -> bool {
         let mut session = self.session.borrow_mut();
-        let is_kept = !buffer.is_empty();
-        if is_kept {
+        let is_empty = buffer.is_empty();
+        if !is_empty {
             session.buffer = buffer;
         } else {
             buffers.put_back(buffer);
         }
         session.framer = framer;
         self.count_memory(&session);
-        is_kept
+        !is_empty || session.is_partial()
     }
 
     // ---- what is kept for it ----
 
     /// From now on it counts for the party of this account.
     pub(super) fn count_for(&self, account: &Rc<Account>) {
-        let own = account.beside().hold(OWN);
+        let own = account.beside().hold(self.own);
         let mut memory = self.memory.borrow_mut();
         *memory = Some((own, account.hold(0), Rc::clone(account)));
     }
 
-    /// What waits in its session: a message of which a part has come, and what its socket has not taken.
+    /// What waits in its session.
     fn count_memory(&self, session: &Session) {
         if let Some((_, waiting, _)) = &mut *self.memory.borrow_mut() {
-            waiting.resize(session.buffer.capacity() + session.unsent());
+            waiting.resize(session.memory());
         }
     }
 
@@ -516,7 +542,7 @@ impl Connection {
         let memory = self.memory.borrow();
         memory
             .as_ref()
-            .map_or(0, |(_, _, account)| OWN + account.bytes())
+            .map_or(0, |(_, _, account)| self.own + account.bytes())
     }
 
     /// One read from the socket, decrypted into `buffer`.

@@ -1,6 +1,7 @@
 //! One connection to one address of a peer: TCP, TLS, and the decision about who is there.
 use super::failed::HandshakeFailure;
 use super::handshake_socket::HandshakeSocket;
+use super::records::Records;
 use super::tls::{CertificateRequest, TlsConfigs};
 use crate::observe::PresentedChain;
 use crate::reason::ConnectionReason;
@@ -16,6 +17,8 @@ use tokio::net::TcpStream;
 pub(super) struct Dialled {
     /// The socket, without a half-written record in it.
     pub(super) tcp: TcpStream,
+    /// How far the handshake has read.
+    pub(super) records: Records,
     /// The session of this side's finished handshake.
     pub(super) tls: rustls::Connection,
     /// The address that the system chose for this end.
@@ -118,7 +121,7 @@ pub(super) async fn shake_hands(
     };
     // From here on the connection reads and writes its session itself, without tokio-rustls.
     let (socket, session) = stream.into_inner();
-    let (tcp, write_failed) = socket.into_parts();
+    let (tcp, records, write_failed) = socket.into_parts();
     let session = rustls::Connection::Client(session);
     // With the verdict still out, the connection's first read will find the alert; without, nobody else reports it.
     if let Some(error) = write_failed
@@ -132,6 +135,7 @@ pub(super) async fn shake_hands(
     let pair = own.client.as_ref().unwrap_or(&own.server);
     Ok(Dialled {
         tcp,
+        records,
         tls: session,
         local,
         identity,

@@ -2,6 +2,7 @@
 //!
 //! A server that refuses a certificate sends its alert and closes. This side is often still writing its last flight then,
 //! meets a reset, and would report "connection reset" while the reason lies unread in its own receive buffer.
+use super::records::Records;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -25,6 +26,8 @@ pub(super) struct HandshakeSocket {
     failed: Option<io::Error>,
     /// What the first read brought, as far as it is kept: bytes that are no TLS may tell what they are.
     first: Option<[u8; FIRST]>,
+    /// How far the records have been read.
+    records: Records,
 }
 
 /// As much of the first read as tells a balancer's header.
@@ -37,13 +40,14 @@ impl HandshakeSocket {
             tcp,
             failed: None,
             first: None,
+            records: Records::default(),
         }
     }
 
-    /// The socket, and the error of a write that has not been returned yet: the handshake may have finished without
-    /// another read.
-    pub(super) fn into_parts(self) -> (TcpStream, Option<io::Error>) {
-        (self.tcp, self.failed)
+    /// The socket, how far its records were read, and the error of a write that has not been returned yet: the handshake
+    /// may have finished without another read.
+    pub(super) fn into_parts(self) -> (TcpStream, Records, Option<io::Error>) {
+        (self.tcp, self.records, self.failed)
     }
 
     /// How the remote side began; zeros stand for what its first segment did not have.
@@ -84,8 +88,10 @@ impl AsyncRead for HandshakeSocket {
             }
             self.first = Some(first);
         }
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        self.records.skip(came);
         // The end of the stream: all that the remote side sent was read. What ended it was the failed write.
-        if buffer.filled().len() == before
+        if came.is_empty()
             && let Some(error) = self.failed.take()
         {
             return Poll::Ready(Err(error));
@@ -187,7 +193,7 @@ mod tests {
         let mut buffer = [0];
         let error = socket.read(&mut buffer).await.unwrap_err();
         assert!(is_gone(&error), "{error}");
-        let (_tcp, failed) = socket.into_parts();
+        let (_tcp, _, failed) = socket.into_parts();
         assert!(failed.is_none());
     }
 }

@@ -17,6 +17,7 @@ use super::opened::Opened;
 use super::priority::Priority;
 use super::proxy_header;
 use super::reading::Reader;
+use super::records::Records;
 use super::shard::Shard;
 use super::tls::Incoming;
 use crate::observe::{Event, HandshakeSides, PresentedChain};
@@ -24,7 +25,6 @@ use crate::proxy::RemoteIdentity;
 use crate::reason::ConnectionReason;
 use crate::topology::Direction;
 use crate::trust::Presented;
-use rustls_pki_types::CertificateDer;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -50,8 +50,8 @@ struct Inbound {
 struct Finished {
     tcp: TcpStream,
     local: SocketAddr,
+    records: Records,
     session: rustls::Connection,
-    chain: Vec<CertificateDer<'static>>,
     identity: InboundIdentity,
 }
 
@@ -183,10 +183,9 @@ impl Inbound {
         // From here on the connection reads and writes its session itself, without tokio-rustls.
         let (socket, session) = stream.into_inner();
         // A write of the last flight that failed is not a failed handshake: the connection's first read meets it.
-        let (tcp, _) = socket.into_parts();
+        let (tcp, records, _) = socket.into_parts();
         let session = rustls::Connection::Server(session);
-        // Kept for as long as the connection lives: a reload decides on it again.
-        let chain: Vec<_> = session.peer_certificates().unwrap_or_default().to_vec();
+        let chain = session.peer_certificates().unwrap_or_default();
         // The generation that is current by now may not be the one under which the handshake began.
         let current = self.shard.tls();
         let identity = if Rc::ptr_eq(&tls, &current) {
@@ -206,7 +205,7 @@ impl Inbound {
             let listener = current.listener(self.arrival.listener);
             let listener =
                 listener.ok_or(HandshakeFailure::refused(ConnectionReason::ListenerRemoved))?;
-            let presented = Presented::inbound(&chain).shown(Some(&shown.identity));
+            let presented = Presented::inbound(chain).shown(Some(&shown.identity));
             InboundIdentity::decide(&presented, &listener.listener, current.generation())?
         };
         Ok(Finished {
@@ -214,8 +213,8 @@ impl Inbound {
                 .local_addr()
                 .map_err(|e| HandshakeFailure::from_io(&e))?,
             tcp,
+            records,
             session,
-            chain,
             identity,
         })
     }
@@ -239,7 +238,7 @@ impl Inbound {
                 known.saw(self.arrival.remote.ip(), Priority::Peer, clock::now());
                 shard.log_would_refuse(Direction::Inbound, self.arrival.remote, peer.decision());
                 passes_as_server(
-                    &finished.chain,
+                    finished.session.peer_certificates().unwrap_or_default(),
                     peer,
                     shard.tls().generation(),
                     clock::unix(),
@@ -263,9 +262,9 @@ impl Inbound {
             identity,
             client,
             opened: Opened::Accepted(self.arrival.listener),
-            chain: finished.chain.into(),
             shown: None,
             tcp: finished.tcp,
+            records: finished.records,
             tls: finished.session.into(),
             remote: self.arrival.remote,
             // By that address the remote side knows this node.

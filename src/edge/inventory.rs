@@ -77,8 +77,8 @@ impl LiveConnections {
             let Some(peer) = &connection.peer else {
                 let listener = listener.unwrap_or_default();
                 *found.clients.entry(listener.clone()).or_default() += 1;
-                if !connection.chain.is_empty() {
-                    found.add_shown((listener, connection.chain.to_vec()), 1);
+                if connection.has_chain() {
+                    found.add_shown((listener, connection.chain()), 1);
                 }
                 continue;
             };
@@ -89,7 +89,7 @@ impl LiveConnections {
                 listener,
                 remote: connection.remote(),
                 identity: connection.identity(),
-                chain: connection.chain.to_vec(),
+                chain: connection.chain(),
                 shown: connection.shown.as_ref().map(|(_, leaf)| leaf.clone()),
             });
         }

@@ -23,8 +23,8 @@ pub(super) struct HeldEvidence {
     name: Option<DnsName>,
     /// The identity that was shown to who came in.
     identity: Option<String>,
-    /// What the remote side presented, shared with the connection.
-    chain: Arc<[CertificateDer<'static>]>,
+    /// What the remote side presented.
+    chain: Vec<CertificateDer<'static>>,
     shown: Option<CertificateDer<'static>>,
 }
 
@@ -54,7 +54,7 @@ impl HeldEvidence {
             // It was proven under this one, and must be again.
             name: connection.covered_name(),
             identity: connection.identity(),
-            chain: Arc::clone(&connection.chain),
+            chain: connection.chain(),
             shown: connection.shown.as_ref().map(|(_, leaf)| leaf.clone()),
         }
     }

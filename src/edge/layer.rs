@@ -1,4 +1,5 @@
 //! What lies between the bytes of a connection and its socket: TLS, or nothing on the way to the other process of this node.
+use super::pending::release_room;
 use std::io;
 
 /// How a connection's bytes look on its socket.
@@ -18,6 +19,8 @@ impl From<rustls::Connection> for TlsOrPlain {
         // The connection bounds what waits (`limits.send_queue`). A bound inside rustls would take half a message and
         // leave a torn stream.
         tls.set_buffer_limit(None);
+        // That of a long certificate chain.
+        release_room(&mut tls);
         Self::Tls(tls)
     }
 }

@@ -53,8 +53,13 @@ impl Shard {
         });
         self.settle();
         // The core has opened it with the event: both count what they keep for whoever is there.
-        if let Some(account) = self.core.borrow().account(connection.id) {
+        let account = self.core.borrow().account(connection.id);
+        if let Some(account) = account {
             connection.count_for(&account);
+            // A chain may be much at once.
+            if connection.has_chain() {
+                self.look_at_memory(&connection);
+            }
         }
         Some(connection)
     }

@@ -76,6 +76,7 @@ mod page;
 mod pause;
 mod peer_load;
 mod peer_states;
+mod pending;
 mod priority;
 mod probe;
 mod proxy_header;

@@ -6,13 +6,13 @@ use super::handle::Edge;
 use super::inbox::ShardMessage;
 use super::opened::Opened;
 use super::reading::Reader;
+use super::records::Records;
 use super::shard::Shard;
 use crate::proxy::RemoteIdentity;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::Arc;
 
 impl Edge {
     /// Shares these ends out among the shards: each gets one at least if there are as many.
@@ -44,9 +44,9 @@ impl Shard {
             identity: RemoteIdentity::OtherProcess,
             client: None,
             opened: Opened::Dialled,
-            chain: Arc::new([]),
             shown: None,
             tcp,
+            records: Records::default(),
             tls: super::layer::TlsOrPlain::Plain(Vec::new()),
             remote: here,
             local: here,

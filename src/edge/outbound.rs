@@ -294,16 +294,14 @@ impl Shard {
             self.shared.log.record(accepted);
             None
         };
-        // Kept for as long as the connection lives: a reload decides on it again.
-        let chain = dialled.tls.peer_certificates().unwrap_or_default();
         let established = Established {
             number,
             identity: RemoteIdentity::Peer(dialled.identity),
             client: None,
             opened: Opened::Dialled,
-            chain: chain.into(),
             shown: dialled.shown,
             tcp: dialled.tcp,
+            records: dialled.records,
             tls: dialled.tls.into(),
             remote: address,
             local: dialled.local,

@@ -320,6 +320,8 @@ impl Reader {
     fn note_partial(&self, phase: Phase, progress: bool, now: Instant) {
         let partial = &self.connection.partial;
         let in_body = match phase {
+            // Not even a record is whole, or a handshake message that nobody has reason to send in parts.
+            Phase::Idle if self.connection.is_partial() => false,
             Phase::Idle => return partial.set(None),
             Phase::Head => false,
             Phase::Body { .. } => true,

@@ -6,9 +6,9 @@
 /// Bytes of a record's header (RFC 8446 §5.1): type, version, length.
 const HEADER: usize = 5;
 /// What rustls takes at once while nothing is in its buffer.
-const ROOM: usize = 4096;
-/// The most that the length of a record may say (RFC 5246 §6.2.3); TLS 1.3 allows less.
-const LONGEST: usize = (1 << 14) + 2048;
+pub(super) const ROOM: usize = 4096;
+/// The longest record (RFC 5246 §6.2.3), with its header; TLS 1.3 allows less.
+pub(super) const LONGEST: usize = HEADER + (1 << 14) + 2048;
 
 /// How much of the record that the next byte belongs to was handed over.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,8 +24,7 @@ impl Records {
     ///
     /// Of a long record what there is no room for goes first: then the buffer need not become larger than the record.
     ///
-    /// What no record begins with is handed over as it comes, and the next read is taken to begin with one. If the handshake
-    /// has read a part of one, that is wrong at first: it costs work, and nothing else.
+    /// What no record begins with is handed over as it comes, and the next read is taken to begin with one; rustls refuses it.
     pub(super) fn portion(&mut self, bytes: &[u8]) -> usize {
         if let Some(first) = self.beyond_room(bytes) {
             self.note_part(first);
@@ -44,6 +43,19 @@ impl Records {
             return bytes.len();
         }
         whole
+    }
+
+    /// These bytes were read by the handshake, which asks for no portions.
+    pub(super) fn skip(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let portion = self.portion(bytes);
+            bytes = bytes.get(portion..).unwrap_or_default();
+        }
+    }
+
+    /// How many bytes of a record that is not whole were handed over.
+    pub(super) fn unfinished(&self) -> usize {
+        usize::from(self.handed)
     }
 
     /// The first bytes of a long record that begins here, after which the rest fills the room so many times.
@@ -89,7 +101,8 @@ impl Records {
 /// The length of the record with this header, which it counts in; `None`: that is none.
 fn record([kind, major, _, high, low]: [u8; HEADER]) -> Option<usize> {
     let length = usize::from(u16::from_be_bytes([high, low]));
-    ((20..=24).contains(&kind) && major == 3 && length <= LONGEST).then_some(HEADER + length)
+    ((20..=24).contains(&kind) && major == 3 && HEADER + length <= LONGEST)
+        .then_some(HEADER + length)
 }
 
 #[cfg(test)]
@@ -167,6 +180,19 @@ mod tests {
         let record = record_of(40);
         let reads = [&record[..2], &record[2..4], &record[4..]];
         assert_eq!(portions(&reads), [2, 2, 41]);
+    }
+
+    #[test]
+    fn what_the_handshake_has_read_of_a_record_is_known() {
+        let (whole, next) = (record_of(600), record_of(9000));
+        let mut records = Records::default();
+        records.skip(&[&whole[..], &whole, &next[..7000]].concat());
+        assert_eq!(records.unfinished(), 7000);
+        assert_eq!(
+            records.portion(&[&next[7000..], &whole].concat()),
+            2005 + 605
+        );
+        assert_eq!(records.unfinished(), 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 use super::buffers::Buffers;
 use super::ending::Ending;
 use super::layer::{self, TlsOrPlain};
+use super::pending::Pending;
 use super::records::Records;
 use crate::reason::ConnectionReason;
 use crate::sip::Framer;
@@ -15,6 +16,8 @@ pub(super) struct Session {
     layer: TlsOrPlain,
     /// Which of its records is being received.
     records: Records,
+    /// What came of records and led to no data yet.
+    pending: Pending,
     /// How far the message in `buffer` has been scanned.
     pub(super) framer: Framer,
     /// An incomplete message; without memory while the connection is idle.
@@ -36,11 +39,12 @@ pub(super) enum Fill {
 }
 
 impl Session {
-    /// The session of a finished handshake.
-    pub(super) fn new(layer: TlsOrPlain) -> Self {
+    /// The session of a finished handshake, which has read so far.
+    pub(super) fn new(layer: TlsOrPlain, records: Records) -> Self {
         Self {
             layer,
-            records: Records::default(),
+            pending: Pending::after(&records),
+            records,
             framer: Framer::default(),
             buffer: Vec::new(),
             outgoing: Vec::new(),
@@ -112,6 +116,18 @@ impl Session {
         self.queued + self.outgoing.len()
     }
 
+    /// What it takes beyond an idle connection's: a message of which a part has come, what TLS has made no data of yet, and
+    /// what the socket has not taken.
+    pub(super) fn memory(&self) -> usize {
+        self.buffer.capacity() + self.pending.memory() + self.unsent()
+    }
+
+    /// Whether TLS has a part of what would lead to data, or should.
+    pub(super) fn is_partial(&self) -> bool {
+        let tls = self.tls();
+        tls.is_some_and(|tls| self.pending.is_partial(tls, &self.records))
+    }
+
     /// Bytes that the socket has not taken yet, roughly.
     pub(super) fn queued(&self) -> usize {
         self.queued
@@ -157,10 +173,11 @@ impl Session {
             let portion = self.records.portion(rest);
             let (portion, behind) = rest.split_at_checked(portion).unwrap_or((rest, b""));
             rest = behind;
-            if let Err(ending) = decrypt(tls, portion, tcp, buffer) {
+            if let Err(ending) = decrypt(tls, portion, tcp, (buffer, &mut self.pending)) {
                 return Fill::End(ending);
             }
         }
+        self.pending.release(tls);
         Fill::Data
     }
 
@@ -196,18 +213,24 @@ fn decrypt(
     tls: &mut rustls::Connection,
     mut bytes: &[u8],
     tcp: &TcpStream,
-    buffer: &mut Vec<u8>,
+    (buffer, pending): (&mut Vec<u8>, &mut Pending),
 ) -> Result<(), Ending> {
     while !bytes.is_empty() {
-        if !matches!(tls.read_tls(&mut bytes), Ok(taken) if taken > 0) {
-            return Err(Ending::remote(ConnectionReason::TlsError));
+        match tls.read_tls(&mut bytes) {
+            Ok(taken) if taken > 0 => pending.add(taken),
+            Ok(_) | Err(_) => return Err(Ending::remote(ConnectionReason::TlsError)),
         }
+        let before = buffer.len();
         match tls.process_new_packets() {
             Ok(state) => {
                 let is_closed = state.peer_has_closed();
                 layer::drain(tls, buffer);
                 if is_closed {
                     return Err(Ending::remote(ConnectionReason::CloseNotify));
+                }
+                pending.settle(tls, buffer.len() > before);
+                if pending.is_too_much(tls) {
+                    return Err(Ending::local(ConnectionReason::TlsWithoutData));
                 }
             }
             Err(rustls::Error::AlertReceived(received)) => return Err(Ending::Alert(received)),

@@ -193,6 +193,10 @@ reasons! {
         BodyTimeout "body_timeout"
             check: "whether the sender's Content-Length fits what it sends",
             remedy: "fix the sender or the network",
+        /// the remote connected and sent 20 KiB over TLS with no data in them, such as half a handshake message
+        TlsWithoutData "tls_without_data"
+            check: "which program it is: messages_in of the event; connections of that remote before it",
+            remedy: "fix the remote; nothing, if it does so on purpose",
         /// the remote does not read: twice limits.send_queue was waiting to be sent, and a server has taken nothing for two
         /// seconds
         SendQueueFull "send_queue_full"

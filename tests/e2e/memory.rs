@@ -1,9 +1,11 @@
 //! Who makes this node keep too much: its own requests are refused, its own connections go, and nobody else's.
 use crate::faults::{behind_relay, is_up};
-use crate::harness::tls::{VERSIONS, client_config, connect_from};
+use crate::harness::tls::{Records, VERSIONS, client_config, connect_from};
 use crate::harness::{LOOK, SOON, World, hangs_up, message_passes};
+use rustls::ContentType;
 use rustls_pki_types::ServerName;
 use sipward::daemon::control::{Reply, Request};
+use sipward_lab::pki::{Authority, LeafSpec};
 use sipward_lab::site::EDGE;
 use sipward_lab::{Line, SipMessage};
 use std::sync::Arc;
@@ -386,4 +388,131 @@ async fn a_client_that_acknowledges_without_end_does_not_end_the_connection_to_t
     let closed = log.named("connection_closed");
     let full = closed.iter().filter(|e| e["reason"] == "send_queue_full");
     assert_eq!(full.count(), 0);
+}
+
+/// A KeyUpdate that claims 65,000 bytes (RFC 8446 §4.6.3), as far as the first so many of them.
+fn half_key_update(bytes: usize) -> Vec<u8> {
+    let mut message = vec![24, 0, 0xfd, 0xe8];
+    message.resize(4 + bytes, 0);
+    message
+}
+
+#[tokio::test]
+pub(crate) async fn a_handshake_message_without_end_counts_and_ends_with_its_connection() {
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+    })
+    .await;
+    let (alice, _) = world.registered("alice").await;
+    let mut tls = Records::from(FLOOD, world.edge.address, EDGE, &world.lab.roots).await;
+    let message = half_key_update(64_000);
+    let mut parts = message.chunks(15_000);
+    let first = tls.record(ContentType::Handshake, parts.next().unwrap());
+    tls.tcp.write_all(&first).await.unwrap();
+    let counts = async {
+        while used(&world, "memory_per_client").await < 15_000 {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(SOON, counts).await.unwrap();
+    for part in parts {
+        let record = tls.record(ContentType::Handshake, part);
+        // It may be closed by now.
+        let _ = tls.tcp.write_all(&record).await;
+    }
+    let closed = world
+        .logged("connection_closed", |e| e["reason"] == "tls_without_data")
+        .await;
+    assert!(
+        closed["remote"].as_str().unwrap().starts_with(FLOOD),
+        "{closed}"
+    );
+    falls_below(&world, "memory_per_client", 15_000).await;
+    message_passes(&alice, &world.fe01).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn half_a_record_counts_for_its_source_and_has_the_time_of_a_head() {
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        t.section("[limits]").text("head_timeout", "1s");
+    })
+    .await;
+    let mut tls = Records::from(FLOOD, world.edge.address, EDGE, &world.lab.roots).await;
+    let ping = request("OPTIONS", EDGE, 1, 0);
+    let record = tls.record(ContentType::ApplicationData, ping.as_bytes());
+    tls.tcp.write_all(&record).await.unwrap();
+    let mut answer = [0; 1024];
+    assert!(tls.tcp.read(&mut answer).await.unwrap() > 0);
+    let record = tls.record(ContentType::ApplicationData, &[b'x'; 16_000]);
+    tls.tcp.write_all(&record[..15_000]).await.unwrap();
+    let closed = world
+        .logged("connection_closed", |e| e["reason"] == "head_timeout")
+        .await;
+    assert_eq!(closed["messages_in"], 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn updates_of_keys_without_data_between_them_end_nothing() {
+    let world = World::new().await;
+    let mut tls = shake_from(&world, FLOOD).await;
+    for _ in 0..30 {
+        let (_, session) = tls.get_mut();
+        session.refresh_traffic_keys().unwrap();
+        tls.flush().await.unwrap();
+    }
+    tls.write_all(b"\r\n\r\n").await.unwrap();
+    tls.flush().await.unwrap();
+    let mut pong = [0; 2];
+    let read = tokio::time::timeout(SOON, tls.read_exact(&mut pong)).await;
+    read.unwrap().unwrap();
+    assert_eq!(&pong, b"\r\n");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn long_certificates_count_for_the_source_that_shows_them() {
+    const LONG: usize = 29_000;
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        t.section("[limits]").raw("memory_per_source", "\"512KiB\"");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    let maker = Authority::root("Phone Maker Manufacturing CA").unwrap();
+    let leaf = LeafSpec {
+        common_name: Some("phone.maker.test".to_owned()),
+        crl_points: vec![format!("http://maker.test/{}", "x".repeat(LONG))],
+        ..LeafSpec::default()
+    };
+    let phone = maker.issue(&leaf).unwrap();
+    let config = client_config(VERSIONS[1], &world.lab.roots, Some(&phone));
+    let config = Arc::new(config);
+    let mut flood = Vec::new();
+    let shakes = async {
+        loop {
+            let tcp = connect_from(FLOOD, world.edge.address).await;
+            let name = ServerName::try_from(EDGE).unwrap();
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
+            flood.extend(connector.connect(name, tcp).await);
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let closed = world.logged("connection_closed", |e| e["reason"] == "too_much_held");
+    let closed = tokio::select! {
+        closed = closed => closed,
+        () = shakes => unreachable!(),
+    };
+    assert!(
+        closed["remote"].as_str().unwrap().starts_with(FLOOD),
+        "{closed}"
+    );
+    assert!(flood.len() < 512 * 1024 / LONG + 2, "{}", flood.len());
+    falls_below(&world, "memory_per_source", 512 << 10).await;
+    message_passes(&alice, &world.fe01).await;
+    drop(flood);
+    falls_below(&world, "memory_per_source", 64 << 10).await;
+    world.stop().await;
 }

@@ -190,10 +190,10 @@ limits! {
     transactions_per_peer: count 100_000, SLOTS, reload,
         "The same of all connections with one peer, in each shard.";
     memory_per_client: bytes 16 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
-        "Memory that one client connection may take: its requests that have no final answer, a message of which a part has come, and what it does not read. Beyond that its requests are answered 503; requests of dialogs may take an eighth more, BYE two.";
+        "Memory that one client connection may take: its requests that have no final answer, a message of which a part has come, encrypted or not, and what it does not read. Beyond that its requests are answered 503; requests of dialogs may take an eighth more, BYE two.";
     // With `answered_per_source` less than 400 MB, whatever one source does.
     memory_per_source: bytes 128 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
-        "The same of all clients of one source, all shards together, with their connections, about 10 KiB each, and what those have left that have gone. Beyond that those of its connections are closed that take most.";
+        "The same of all clients of one source, all shards together, with their connections, about 10 KiB each and the certificates that they have shown, and what those have left that have gone. Beyond that those of its connections are closed that take most.";
     memory_per_peer: bytes 512 * 1024 * 1024, (KIB, 64 * 1024 * MIB), reload,
         "Memory that all connections with one peer may take, as for a client, all shards together.";
     // A call waits for half a minute after its answer: 16 MiB are 2,700 calls a second over one connection.

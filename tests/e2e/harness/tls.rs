@@ -1,7 +1,11 @@
 //! TLS set-ups that the lab's ends do not have: one version only, other roots, other protocols, sessions that resume.
 use rustls::client::Resumption;
+use rustls::crypto::cipher::{MessageEncrypter, OutboundChunks, OutboundPlainMessage};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ConnectionTrafficSecrets, ContentType, ProtocolVersion, RootCertStore,
+    ServerConfig, SupportedProtocolVersion,
+};
 use sipward_lab::pki::Issued;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -115,4 +119,54 @@ pub(crate) async fn connect_from(source: &str, address: SocketAddr) -> TcpStream
         .bind(SocketAddr::new(source.parse().unwrap(), 0))
         .unwrap();
     socket.connect(address).await.unwrap()
+}
+
+/// A client of TLS 1.3 whose records are made by hand once its handshake is done.
+pub(crate) struct Records {
+    pub(crate) tcp: TcpStream,
+    encrypter: Box<dyn MessageEncrypter>,
+    sent: u64,
+}
+
+impl Records {
+    /// Connects from this address and shakes hands with the edge.
+    pub(crate) async fn from(
+        source: &str,
+        address: SocketAddr,
+        name: &str,
+        roots: &Arc<RootCertStore>,
+    ) -> Self {
+        let mut config = client_config(VERSIONS[1], roots, None);
+        config.enable_secret_extraction = true;
+        let tcp = connect_from(source, address).await;
+        let name = rustls_pki_types::ServerName::try_from(name.to_owned()).unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name, tcp).await.unwrap();
+        let (tcp, session) = stream.into_inner();
+        let suite = session.negotiated_cipher_suite().unwrap().tls13().unwrap();
+        let (sent, secrets) = session.dangerous_extract_secrets().unwrap().tx;
+        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
+        else {
+            panic!("another suite");
+        };
+        Self {
+            tcp,
+            encrypter: suite.aead_alg.encrypter(key, iv),
+            sent,
+        }
+    }
+
+    /// The next record, of data or of a handshake message.
+    pub(crate) fn record(&mut self, typ: ContentType, content: &[u8]) -> Vec<u8> {
+        let plain = OutboundPlainMessage {
+            typ,
+            version: ProtocolVersion::TLSv1_3,
+            payload: OutboundChunks::Single(content),
+        };
+        let record = self.encrypter.encrypt(plain, self.sent).unwrap();
+        self.sent += 1;
+        record.encode()
+    }
 }

@@ -151,6 +151,7 @@ runs![
     crate::keep_alives::a_peer_that_leaves_a_ping_unanswered_is_dead_and_connected_to_anew,
     crate::memory::a_source_that_connects_anew_for_more_requests_finds_its_budget_taken,
     crate::memory::at_the_bound_of_all_nothing_new_begins_and_the_fullest_source_goes_first,
+    crate::memory::a_handshake_message_without_end_counts_and_ends_with_its_connection,
     crate::memory::half_sent_messages_of_one_source_end_with_their_connections_and_hurt_nobody,
     crate::overload::at_twice_the_load_every_bye_succeeds_and_new_calls_are_refused,
     crate::siblings::a_sibling_has_no_rights_of_its_own,
