@@ -59,6 +59,11 @@ impl Edge {
                 taken(most_answered.unwrap_or_default(), party(answered)),
             );
         }
+        let of_sources = parties
+            .iter()
+            .filter(|it| matches!(it.party, Party::Source(_)));
+        let most_calls = of_sources.map(|it| it.calls).max().unwrap_or_default();
+        all.insert("calls_per_source", taken(most_calls, "fullest source"));
         all.insert("connections_per_source", taken(source, "fullest source"));
         Some(all)
     }

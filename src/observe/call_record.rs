@@ -53,6 +53,11 @@ impl Parties {
         }
     }
 
+    /// What its texts take in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The text at a place of [`Self::new`]'s list.
     fn text(&self, place: usize) -> &[u8] {
         let end = |at: usize| self.ends.get(at).map_or(0, |end| usize::from(*end));

@@ -3,9 +3,10 @@
 //!
 //! Three sums for everything: of the connection, of its party (a client's source, or a peer), and of
 //! the shard. The last two are parts of sums over all shards, which hear of them in steps. Of a party
-//! answered INVITEs are a sum of their own.
+//! answered INVITEs are a sum of their own, and of a source calls are a number.
 use super::node_memory::{MemoryKind, NodeMemory, Party, PartyMemory, STEP};
 use super::pace::RequestPace;
+use super::source_key::SourceKey;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
@@ -13,6 +14,9 @@ use std::sync::Arc;
 
 /// What an answered INVITE costs, in bytes: the record and what leads to it (`answered`).
 pub(super) const ANSWERED_COST: usize = 192;
+
+/// So many calls of a source a shard reports at once: a call is two of its messages, and reports about as seldom as bytes.
+const CALLS_STEP: usize = 16;
 
 /// A sum of one shard that is part of one over all shards.
 #[derive(Default)]
@@ -38,6 +42,8 @@ pub(crate) struct PartyAccount {
     party: Party,
     held: Part,
     answered: Part,
+    /// How many calls of it are kept, whatever connection they came on.
+    calls: Part,
     transactions: Cell<usize>,
     invites: Cell<usize>,
     /// Of a peer: when what it has begun here would have been begun at its rate.
@@ -63,13 +69,24 @@ pub(crate) struct Hold {
     is_invite: bool,
 }
 
+/// A call that is kept. It counts once for the source of each of its clients, wherever their connections are by now.
+///
+/// Its bytes count for the first of these, whose requests are refused and whose connections go when it has too much. A call
+/// between servers counts for the node alone: how many there are is an operator's choice (`limits.calls`), and must refuse no
+/// peer its requests.
+pub(crate) struct CallHold {
+    sources: [Option<Rc<PartyAccount>>; 2],
+    shard: Rc<ShardMemory>,
+    bytes: usize,
+}
+
 impl Part {
-    /// Adds to the sum; what is to be reported comes back, once it is enough.
-    fn add(&self, by: isize) -> Option<isize> {
+    /// Adds to the sum; what is to be reported comes back, once it is as much as a step.
+    fn add(&self, by: isize, step: usize) -> Option<isize> {
         let sum = self.bytes.get().saturating_add_signed(by);
         self.bytes.set(sum);
         let due = self.unreported.get() + by;
-        let is_due = due.unsigned_abs() >= STEP;
+        let is_due = due.unsigned_abs() >= step;
         self.unreported.set(if is_due { 0 } else { due });
         is_due.then_some(due)
     }
@@ -115,12 +132,22 @@ impl ShardMemory {
 
     /// An account for a connection of this party.
     pub(crate) fn open(self: &Rc<Self>, party: Party) -> Rc<Account> {
+        Rc::new(Account {
+            kept: MemoryKind::Held,
+            bytes: Cell::new(0),
+            party: self.party(party),
+        })
+    }
+
+    /// What this party has here.
+    fn party(self: &Rc<Self>, party: Party) -> Rc<PartyAccount> {
         let known = self.parties.borrow().get(&party).and_then(Weak::upgrade);
-        let party = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let account = Rc::new(PartyAccount {
                 party,
                 held: Part::default(),
                 answered: Part::default(),
+                calls: Part::default(),
                 transactions: Cell::new(0),
                 invites: Cell::new(0),
                 pace: RequestPace::default(),
@@ -130,12 +157,29 @@ impl ShardMemory {
             let mut parties = self.parties.borrow_mut();
             parties.insert(party, Rc::downgrade(&account));
             account
-        });
-        Rc::new(Account {
-            kept: MemoryKind::Held,
-            bytes: Cell::new(0),
-            party,
         })
+    }
+
+    /// Keeps a call of the clients of these sources, each named once; `None`: one of them has as many as it may.
+    pub(crate) fn keep_call(
+        self: &Rc<Self>,
+        sources: [Option<SourceKey>; 2],
+        bytes: usize,
+        most: usize,
+    ) -> Option<CallHold> {
+        let sources = sources.map(|it| Some(self.party(Party::Source(it?))));
+        // Asked of both before either counts it.
+        if sources.iter().flatten().any(|it| it.calls() >= most) {
+            return None;
+        }
+        sources.iter().flatten().for_each(|it| it.count_call(1));
+        let hold = CallHold {
+            sources,
+            shard: Rc::clone(self),
+            bytes,
+        };
+        hold.count_bytes(difference(0, bytes));
+        Some(hold)
     }
 
     /// So much is in tables that have bounds of their own, such as that of the bindings.
@@ -149,7 +193,7 @@ impl ShardMemory {
     /// The only place where a shard writes to what others read, once for each step: a message that is answered at
     /// once adds and takes away as much, and moves no sum by a step.
     fn add(&self, by: isize) {
-        if let Some(due) = self.part.add(by) {
+        if let Some(due) = self.part.add(by, STEP) {
             self.node.moved(due);
             if due > 0 && self.node.excess().is_some() {
                 self.wants_relief.set(true);
@@ -176,7 +220,7 @@ impl PartyAccount {
 
     /// The same of a party, whose sum is part of the shard's.
     fn add(&self, kept: MemoryKind, by: isize) {
-        if let Some(due) = self.part(kept).add(by) {
+        if let Some(due) = self.part(kept).add(by, STEP) {
             self.memory.moved(kept, due);
         }
         self.shard.add(by);
@@ -187,6 +231,19 @@ impl PartyAccount {
         let due = self.part(kept).unreported.get();
         self.memory.bytes(kept).saturating_add_signed(due)
     }
+
+    /// One call more, or fewer. No bytes, so that the shard's sum is left alone.
+    fn count_call(&self, by: isize) {
+        if let Some(due) = self.calls.add(by, CALLS_STEP) {
+            self.memory.calls_moved(due);
+        }
+    }
+
+    /// Calls over all shards, as exact as bytes are.
+    fn calls(&self) -> usize {
+        let due = self.calls.unreported.get();
+        self.memory.calls().saturating_add_signed(due)
+    }
 }
 
 impl Drop for PartyAccount {
@@ -194,6 +251,7 @@ impl Drop for PartyAccount {
         for kept in [MemoryKind::Held, MemoryKind::Answered] {
             self.memory.moved(kept, self.part(kept).rest());
         }
+        self.memory.calls_moved(self.calls.rest());
         let mut parties = self.shard.parties.borrow_mut();
         // Another one may have its place already.
         if parties
@@ -331,6 +389,30 @@ impl Drop for Hold {
     }
 }
 
+impl CallHold {
+    /// As they were counted.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// So many bytes more, or fewer, for who has them.
+    fn count_bytes(&self, by: isize) {
+        match self.sources.iter().flatten().next() {
+            Some(source) => source.add(MemoryKind::Held, by),
+            None => self.shard.add(by),
+        }
+    }
+}
+
+impl Drop for CallHold {
+    fn drop(&mut self) {
+        self.count_bytes(difference(self.bytes, 0));
+        let sources = self.sources.iter().flatten();
+        sources.for_each(|it| it.count_call(-1));
+    }
+}
+
 /// What is held is far below half of the address space.
 fn difference(before: usize, after: usize) -> isize {
     after.wrapping_sub(before).cast_signed()
@@ -408,6 +490,34 @@ mod tests {
         assert_eq!((one.bytes(), node.used()), (2 * STEP, 13 * STEP));
         let fullest: Vec<_> = node.fullest().iter().map(PartyUse::bytes).collect();
         assert_eq!(fullest, [7 * STEP, 6 * STEP]);
+    }
+
+    #[test]
+    fn a_call_counts_once_for_each_source_over_all_shards_until_it_is_dropped() {
+        let node = Arc::<NodeMemory>::default();
+        let shards = [ShardMemory::new(&node), ShardMemory::new(&node)];
+        let source = |last: u8| Some(SourceKey::of([192, 0, 2, last].into()));
+        let keep = |shard: usize, sources| shards[shard].keep_call(sources, STEP, 40);
+        let mut calls: Vec<_> = (0..32).map(|_| keep(0, [source(1), None])).collect();
+        // The other shard counts what this one has reported.
+        calls.extend((0..8).map(|_| keep(1, [source(2), source(1)])));
+        assert!(calls.iter().all(Option::is_some));
+        assert!(keep(1, [source(1), None]).is_none());
+        assert!(keep(1, [source(3), source(1)]).is_none());
+        // What was refused counts for nobody, and servers have no such bound.
+        assert!(shards.iter().all(|it| it.parties.borrow().len() <= 2));
+        calls.extend((0..50).map(|_| keep(0, [None, None])));
+        assert!(calls.iter().all(Option::is_some));
+        let fullest = node.fullest();
+        let bytes: Vec<_> = fullest.iter().map(PartyUse::bytes).collect();
+        assert_eq!(
+            (&bytes[..], node.used()),
+            (&[32 * STEP, 8 * STEP][..], 90 * STEP)
+        );
+        assert_eq!(fullest.first().map(|it| it.calls), Some(32));
+        drop(calls);
+        assert!(node.fullest().is_empty() && node.used() == 0);
+        assert!(keep(1, [source(1), None]).is_some());
     }
 
     #[test]

@@ -474,6 +474,7 @@ impl AcceptedInvite {
             key,
             record,
             clients: [upstream.leg, target].map(Leg::call_client),
+            callee: response.origin.remote.ip(),
             caller: tag_hash(&env.secrets, dialog.from_tag),
             at: now,
             session: session_of(message),

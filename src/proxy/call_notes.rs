@@ -147,6 +147,7 @@ impl ResponseContext {
             key,
             record,
             clients,
+            callee: response.origin.remote.ip(),
             caller,
             at: now,
             session: session_of(message),
@@ -305,9 +306,10 @@ impl Environment {
         let room = CallRoom {
             all: self.limits.calls.div_ceil(usize::from(self.shards)),
             one: self.limits.calls_per_client,
+            source: self.limits.calls_per_source,
             idle: self.limits.call_idle,
         };
-        if let Err((reason, refused)) = self.calls.answered(answered, room) {
+        if let Err((reason, refused)) = self.calls.answered(answered, room, &self.memory) {
             // Enough to find its requests in the log.
             let CallRecord {
                 parties,

@@ -54,9 +54,8 @@ pub struct CoreSetup {
 /// How often tables are looked at for what a flood has left.
 const SHRINK: Duration = Duration::from_secs(5);
 
-/// What a binding and a call take, in bytes, with their places in the tables that lead to them.
+/// What a binding takes, in bytes, with its places in the tables that lead to it.
 const BINDING: usize = 768;
-const CALL: usize = 512;
 
 /// The proxy core of one shard.
 ///
@@ -180,10 +179,10 @@ impl Core {
         }
     }
 
-    /// Counts what is in tables that grow with what is registered and called.
+    /// Counts what is in tables that grow with what is registered. A call counts for its clients' sources (`CallHold`).
     pub(crate) fn count_tables(&self) {
         let waiting = self.env.directory.waiters.bytes();
-        let tables = self.env.directory.len() * BINDING + self.env.calls.len() * CALL + waiting;
+        let tables = self.env.directory.len() * BINDING + waiting;
         self.env.memory.set_tables(tables);
     }
 

@@ -66,7 +66,11 @@ pub(super) enum MemoryKind {
 
 /// What all shards together have for one party, of either kind.
 #[derive(Debug, Default)]
-pub(super) struct PartyMemory([AtomicUsize; 2]);
+pub(super) struct PartyMemory {
+    bytes: [AtomicUsize; 2],
+    /// Of a source: calls that are kept.
+    calls: AtomicUsize,
+}
 
 /// How much is kept for one party.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +80,8 @@ pub(crate) struct PartyUse {
     pub(crate) held: usize,
     /// Bytes that answered INVITEs take.
     pub(crate) answered: usize,
+    /// Calls of a source, by number: their bytes are among what it holds.
+    pub(crate) calls: usize,
 }
 
 impl PartyUse {
@@ -131,8 +137,9 @@ impl NodeMemory {
                 party: *party,
                 held: memory.bytes(MemoryKind::Held),
                 answered: memory.bytes(MemoryKind::Answered),
+                calls: memory.calls(),
             };
-            (it.bytes() > 0).then_some(it)
+            (it.bytes() > 0 || it.calls > 0).then_some(it)
         });
         let mut all: Vec<_> = kept.collect();
         drop(table);
@@ -175,7 +182,7 @@ impl NodeMemory {
 impl PartyMemory {
     /// That of one kind.
     fn sum(&self, kept: MemoryKind) -> &AtomicUsize {
-        let [held, answered] = &self.0;
+        let [held, answered] = &self.bytes;
         match kept {
             MemoryKind::Held => held,
             MemoryKind::Answered => answered,
@@ -190,6 +197,16 @@ impl PartyMemory {
     /// A shard's part of it has moved by so much.
     pub(super) fn moved(&self, kept: MemoryKind, by: isize) {
         add(self.sum(kept), by);
+    }
+
+    /// Calls, as far as they were reported.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// A shard has so many more of them, or fewer.
+    pub(super) fn calls_moved(&self, by: isize) {
+        add(&self.calls, by);
     }
 }
 

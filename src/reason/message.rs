@@ -141,6 +141,10 @@ reasons! {
         ClientCalls "client_calls"
             check: "request events of that remote: how many calls it begins",
             remedy: "find out why, or raise limits.calls_per_client; a call that is not kept goes on, and has no call_ended",
+        /// a call was answered, and the clients of its source have as many as limits.calls_per_source allows, with those that have gone
+        SourceCalls "source_calls"
+            check: "sipward calls: whether that source has so many calls, or leaves them without a BYE; sipward connections: whether it comes again and again",
+            remedy: "find out why, or raise limits.calls_per_source for an office or a gateway behind one address; a call that is not kept goes on, and has no call_ended",
         /// a sibling sent a request of its own, or one that is not for a client of this site
         SiblingNotPermitted "sibling_not_permitted" (status 403 "not for a sibling")
             check: "from_peer of this event, and whether its topology is that of this node",

@@ -35,6 +35,14 @@ fn request(method: &str, to: &str, number: usize, body: usize) -> String {
     head + &"x".repeat(body)
 }
 
+/// Reads until a 200 has come.
+async fn answered(tls: &mut TlsStream<TcpStream>) {
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains("SIP/2.0 200") {
+        assert_ne!(tls.read_buf(&mut read).await.unwrap(), 0, "closed");
+    }
+}
+
 /// Sends all but the last byte of a large message on many connections; those that are closed meanwhile are gone.
 async fn half_sent(world: &World, source: &str, count: usize) -> Vec<TlsStream<TcpStream>> {
     let mut all = Vec::new();
@@ -171,6 +179,42 @@ pub(crate) async fn a_source_that_connects_anew_for_more_requests_finds_its_budg
     }
     message_passes(&alice, &world.fe01).await;
     assert_eq!(used(&world, "transactions").await, 25);
+    world.stop().await;
+}
+
+#[tokio::test]
+pub(crate) async fn a_source_that_leaves_its_calls_and_comes_again_keeps_no_more_than_its_own() {
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        t.section("[limits]").raw("calls_per_source", "5");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    for round in 0..4 {
+        let mut tls = shake_from(&world, FLOOD).await;
+        for number in 0..2 {
+            let invite = request("INVITE", "bob@contoso.test", 2 * round + number, 0);
+            tls.write_all(invite.as_bytes()).await.unwrap();
+            let got = world.fe01.expect("INVITE").await.unwrap();
+            world.fe01.reply(&got, 200).await.unwrap();
+            answered(&mut tls).await;
+        }
+        // Its calls go on without it, for it may come back for them.
+        tls.shutdown().await.unwrap();
+    }
+    let refused = world.logged("call_not_kept", |e| e["reason"] == "source_calls");
+    let refused = refused.await;
+    assert!(
+        refused["remote"].as_str().unwrap().starts_with(FLOOD),
+        "{refused}"
+    );
+    assert_eq!(used(&world, "calls").await, 5);
+    // Others have room.
+    let call = alice.invite("sip:bob@contoso.test").send().await.unwrap();
+    let invite = world.fe01.expect("INVITE").await.unwrap();
+    world.fe01.accept(&invite).await.unwrap();
+    alice.answer(&call, 200).await.unwrap();
+    world.status_once(|status| status["calls"] == 6).await;
     world.stop().await;
 }
 

@@ -29,6 +29,7 @@ pub static LIMITS_THAT_BITE: &[(&str, &[Reason])] = &[
     ),
     ("calls", &[MessageReason::CallsFull.reason()]),
     ("calls_per_client", &[MessageReason::ClientCalls.reason()]),
+    ("calls_per_source", &[MessageReason::SourceCalls.reason()]),
     ("connect_queue", &[MessageReason::ConnectQueueFull.reason()]),
     (
         "send_queue",

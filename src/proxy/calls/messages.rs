@@ -6,7 +6,9 @@ use super::key::CallKey;
 use crate::observe::CallRecord;
 use crate::proxy::binding::BindingId;
 use crate::proxy::link_id::LinkId;
+use crate::proxy::source_key::SourceKey;
 use crate::sip::{HeaderName, Message};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// One shard tells another of a call.
@@ -42,12 +44,24 @@ pub(crate) struct AnsweredCall {
     pub(crate) record: CallRecord,
     /// The caller and the callee, each if it is a client.
     pub(crate) clients: [Option<CallClient>; 2],
+    /// Where the callee's connection comes from; where the caller's does is in the record.
+    pub(crate) callee: IpAddr,
     /// A hash of the caller's tag.
     pub(crate) caller: u64,
     /// When its answer passed.
     pub(crate) at: Instant,
     /// How long its session lasts without a refresh, if it says.
     pub(crate) session: Option<Duration>,
+}
+
+impl AnsweredCall {
+    /// The sources of its clients, the caller's first, each once: two phones of one office have one call.
+    pub(crate) fn sources(&self) -> [Option<SourceKey>; 2] {
+        let [caller, callee] = self.clients;
+        let caller = caller.map(|_| SourceKey::of(self.record.remote.ip()));
+        let callee = callee.map(|_| SourceKey::of(self.callee));
+        [caller, callee.filter(|_| callee != caller)]
+    }
 }
 
 /// A BYE was answered, or nobody answers it.

@@ -1,13 +1,15 @@
 //! The calls that one shard keeps, of whatever connections: those whose number is its own.
-//! Bounded in all and for each client, and without an end of its own no call stays for
-//! longer than `limits.call_idle`.
+//! Bounded in all, for each client and for each source, and without an end of its own no call
+//! stays for longer than `limits.call_idle`.
 use super::key::CallKey;
 use super::messages::{AnsweredCall, CallClient, HungUp};
 use crate::observe::{CallRecord, EndedBy};
+use crate::proxy::account::{CallHold, ShardMemory};
 use crate::reason::MessageReason;
 use crate::topology::FastMap;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashSet};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// What is added to a session's time: its sides send BYE when it is over (RFC 4028 §10), and that is to be seen here.
@@ -16,6 +18,11 @@ const GRACE: Duration = Duration::from_secs(32);
 const SHORTEST_SESSION: Duration = Duration::from_secs(90);
 /// The most calls that end by time in one step, so that many at once hold up no message.
 const STEP: usize = 256;
+/// What a call takes beside its texts, in bytes: the table and the set are at their emptiest right after they have grown.
+const FIXED: usize = size_of::<Call>()
+    + (size_of::<(CallKey, Box<Call>)>() + 1) * 16 / 7
+    + 2 * size_of::<(u32, CallKey)>()
+    + 2 * (size_of::<(CallClient, u32)>() + 1) * 16 / 7;
 
 /// The most that a shard may keep.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +31,8 @@ pub(crate) struct CallRoom {
     pub(crate) all: usize,
     /// Of one client.
     pub(crate) one: usize,
+    /// Of all clients of one source, over all shards.
+    pub(crate) source: usize,
     /// How long a call stays that nothing is heard of.
     pub(crate) idle: Duration,
 }
@@ -38,6 +47,8 @@ struct Call {
     listed: u32,
     /// Whether that is the end of its session.
     has_session: bool,
+    /// What it counts for, until it ends.
+    hold: CallHold,
 }
 
 /// A call that has ended.
@@ -99,16 +110,17 @@ impl CallTable {
     /// is answered last, completes the record.
     ///
     /// # Errors
-    /// There is no room, in all or for its client; it is not kept.
+    /// There is no room, in all, for its client or for that one's source; it is not kept.
     pub(crate) fn answered(
         &mut self,
         answered: AnsweredCall,
         room: CallRoom,
+        memory: &Rc<ShardMemory>,
     ) -> Result<(), (MessageReason, Box<AnsweredCall>)> {
         let (key, at) = (answered.key, answered.at);
         // Asked before the bounds: it takes no more room than it has.
         if self.calls.contains_key(&key) {
-            self.passes_again(answered);
+            self.passes_again(answered, memory);
             return Ok(());
         }
         if self.calls.len() >= room.all {
@@ -124,6 +136,10 @@ impl CallTable {
         {
             return Err((MessageReason::ClientCalls, Box::new(answered)));
         }
+        // A connection is no budget: whoever leaves and comes again has the calls that it has left.
+        let Some(hold) = memory.keep_call(answered.sources(), answered.cost(), room.source) else {
+            return Err((MessageReason::SourceCalls, Box::new(answered)));
+        };
         for client in answered.clients.iter().flatten() {
             *self.of_client.entry(*client).or_default() += 1;
         }
@@ -134,13 +150,14 @@ impl CallTable {
             until,
             listed: until,
             has_session,
+            hold,
         };
         self.calls.insert(key, Box::new(call));
         Ok(())
     }
 
     /// The same dialog, one hop nearer to the caller.
-    fn passes_again(&mut self, nearer: AnsweredCall) {
+    fn passes_again(&mut self, nearer: AnsweredCall, memory: &Rc<ShardMemory>) {
         let Some(call) = self.calls.get_mut(&nearer.key) else {
             return;
         };
@@ -149,6 +166,11 @@ impl CallTable {
         let [_, callee] = call.answered.clients;
         let [caller, _] = nearer.clients;
         let before = std::mem::replace(&mut call.answered.clients, [caller, callee]);
+        // It is kept already, so that no bound is asked: its bytes are the caller's from here on.
+        let (sources, cost) = (call.answered.sources(), call.answered.cost());
+        if let Some(hold) = memory.keep_call(sources, cost, usize::MAX) {
+            call.hold = hold;
+        }
         if let Some(caller) = caller {
             *self.of_client.entry(caller).or_default() += 1;
         }
@@ -232,6 +254,12 @@ impl CallTable {
         Some(self.began + Duration::from_secs(u64::from(*until)))
     }
 
+    /// What all of them hold.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.calls.values().map(|call| call.hold.bytes()).sum()
+    }
+
     /// The most that any client has.
     pub(crate) fn most_of_a_client(&self) -> u32 {
         self.of_client.values().copied().max().unwrap_or_default()
@@ -283,6 +311,13 @@ impl CallTable {
                 count.remove();
             }
         }
+    }
+}
+
+impl AnsweredCall {
+    /// What it takes in memory while it is kept, in bytes.
+    fn cost(&self) -> usize {
+        FIXED + self.record.parties.bytes()
     }
 }
 

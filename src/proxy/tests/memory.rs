@@ -27,6 +27,60 @@ fn asks(
     Err(w.reasons().concat())
 }
 
+/// A call of this client that the home server accepts.
+fn calls(w: &mut World, (client, home): (LinkId, LinkId), number: u32) {
+    let branch = format!("z9hG4bKc{number}");
+    let invite = Request::invite().branch(&branch).to_string();
+    let invite = invite.replace("call-1", &format!("call-{number}"));
+    w.send(client, &invite);
+    let got = w.pick(home, "INVITE");
+    w.answers(home, &got, 200);
+    w.pick(client, "SIP/2.0 200");
+}
+
+#[test]
+fn a_source_that_leaves_its_calls_and_comes_again_has_room_for_no_more() {
+    let mut topology = topology();
+    topology.limits.calls_per_client = 2;
+    topology.limits.calls_per_source = 5;
+    let mut w = World::with(topology, 1);
+    let home = w.peer(FE01);
+    for round in 0..4 {
+        let client = w.client_from(BUSY);
+        (0..2).for_each(|n| calls(&mut w, (client, home), 10 * round + n));
+        w.lose(client);
+    }
+    assert_eq!(w.calls(), 5);
+    let not_kept = w.events.iter().filter_map(|event| {
+        if let Event::CallNotKept { reason, remote, .. } = event {
+            Some((reason.code(), remote.ip()))
+        } else {
+            None
+        }
+    });
+    let not_kept: Vec<_> = not_kept.collect();
+    assert_eq!(not_kept, [("source_calls", BUSY.into()); 3]);
+    // Nobody else is concerned, and what they take is the source's.
+    let (busy, other) = (w.client_from(BUSY), w.client_from(OTHER));
+    calls(&mut w, (other, home), 90);
+    assert_eq!(w.calls(), 6);
+    let held = |w: &World, link| w.cores[0].account(link).map(|it| it.party_bytes());
+    w.pass(Duration::from_secs(40));
+    let (of_busy, of_other) = (held(&w, busy), held(&w, other));
+    assert!(
+        of_other > Some(400)
+            && of_busy
+                .zip(of_other)
+                .is_some_and(|(all, one)| all > 4 * one)
+    );
+    // They end as calls do, and make room.
+    w.pass(Duration::from_secs(12 * 3_600));
+    assert_eq!(w.calls(), 0);
+    w.all_freed();
+    calls(&mut w, (busy, home), 91);
+    assert_eq!(w.calls(), 1);
+}
+
 #[test]
 fn a_source_that_leaves_and_comes_again_has_the_budget_that_it_had() {
     let mut topology = topology();

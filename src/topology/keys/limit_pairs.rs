@@ -41,7 +41,7 @@ macro_rules! bound {
     };
 }
 
-const PAIRS: [BoundPair; 24] = [
+const PAIRS: [BoundPair; 26] = [
     // What a call takes, each request takes.
     (bound!(invites_per_client), bound!(transactions_per_client)),
     (bound!(invites_per_client), bound!(transactions_per_source)),
@@ -71,6 +71,8 @@ const PAIRS: [BoundPair; 24] = [
     (bound!(bindings_per_client), bound!(bindings)),
     (bound!(bindings_per_user), bound!(bindings)),
     (bound!(calls_per_client), bound!(calls)),
+    (bound!(calls_per_client), bound!(calls_per_source)),
+    (bound!(calls_per_source), bound!(calls)),
     // However many shards there are.
     (bound!(connections_per_source), bound!(connections each)),
     // A client that has sent nothing is idle, too.

@@ -163,9 +163,12 @@ limits! {
     binding_grace: time 10 * MINUTE, IDLE, reload,
         "How long a binding is kept whose connection is gone; its expiry may end it sooner.";
     calls: count 100_000, SLOTS, reload,
-        "Answered calls that are kept until they end, all shards together, for `status` and `call_ended`; each takes about 500 bytes, 2 KiB at most. A further one goes on, and is not kept.";
+        "Answered calls that are kept until they end, all shards together, for `status` and `call_ended`; each takes about 600 bytes, 2 KiB at most. A further one goes on, and is not kept.";
     calls_per_client: count 1_000, (1, 1_000_000), reload,
         "The same of one client, in each shard.";
+    // A tenth of all. An office of 20,000 phones behind one address has 2,000 calls at a time.
+    calls_per_source: count 10_000, SLOTS, reload,
+        "The same of all clients of one source, an IPv4 address or an IPv6 /64, all shards together, with what those have left that have gone. What its calls take counts for `memory_per_source`. Peers have no such bound.";
     call_idle: time 12 * HOUR, IDLE, reload,
         "An answered call ends here after this without a BYE, a re-INVITE or a refresh of its session; an unrefreshed session ends it sooner.";
     first_message: time MINUTE, WAIT, reload,

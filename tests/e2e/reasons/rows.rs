@@ -149,6 +149,7 @@ runs![
     crate::crl_fetch::a_revocation_at_the_distribution_point_ends_the_connection_and_outlives_a_reload,
     crate::log::a_log_file_is_opened_anew_at_a_signal_and_a_lost_directory_is_said,
     crate::keep_alives::a_peer_that_leaves_a_ping_unanswered_is_dead_and_connected_to_anew,
+    crate::memory::a_source_that_leaves_its_calls_and_comes_again_keeps_no_more_than_its_own,
     crate::memory::a_source_that_connects_anew_for_more_requests_finds_its_budget_taken,
     crate::memory::at_the_bound_of_all_nothing_new_begins_and_the_fullest_source_goes_first,
     crate::memory::a_handshake_message_without_end_counts_and_ends_with_its_connection,
