@@ -244,8 +244,8 @@ impl Core {
         out.bytes.extend_from_slice(bytes);
         let env = &mut self.env;
         let link = Some(link).filter(|link| serves(*link, peer, env.routing(), &env.links));
-        if link.is_some_and(|link| !env.links.spares(link, bytes.len(), &env.limits)) {
-            return out.bytes.truncate(start);
+        if !env.spares(link, Leg::Peer(peer), start, out) {
+            return;
         }
         // A peer that is listed no more, or has no room: its sender repeats it or ends the call.
         let _ = env.send_downstream(Leg::Peer(peer), link, start, SendIf::Always, out);

@@ -291,8 +291,7 @@ impl Environment {
     /// come before the ACK.
     ///
     /// `None`: there is none, or only one that may be another server's while the peer has one of its
-    /// own whose queue is long. Like every message of a running transaction an ACK is not held back by
-    /// that: only at twice `limits.send_queue` the connection ends.
+    /// own whose queue is long. Whether an ACK may go where it is long says [`Links::spares`].
     pub(crate) fn link_of_dialog(&self, target: Leg, ack: &Message<'_>) -> Option<LinkId> {
         let Leg::Peer(key) = target else { return None };
         // What shares a Call-ID shares the connection, as long as no other one is made or lost.
@@ -305,6 +304,28 @@ impl Environment {
             }
             LinkChoice::None => None,
         }
+    }
+
+    /// Whether what stands in `out` from `start` on may go to this link of a peer ([`Links::spares`]); else
+    /// it is taken back, and logged as dropped.
+    pub(crate) fn spares(
+        &mut self,
+        link: Option<LinkId>,
+        to: Leg,
+        start: usize,
+        out: &mut Actions,
+    ) -> bool {
+        let bytes = out.bytes.len() - start;
+        let is_spared = link.is_none_or(|link| self.links.spares(link, bytes, &self.limits));
+        if !is_spared {
+            out.bytes.truncate(start);
+            out.record(Event::MessageDropped {
+                reason: MessageReason::PeerCongested.into(),
+                remote: None,
+                peer: self.peer_name(to),
+            });
+        }
+        is_spared
     }
 
     /// Whether bytes for this link can be handed out: another shard knows whether its own link

@@ -202,6 +202,7 @@ fn forward(
         },
         (_, place) => (target, place),
     };
+    let preferred = preferred.or_else(|| env.link_of_dialog(target, request.inbound.message));
     if request.method == Method::Ack {
         is_spared(request, plan, (target, preferred), env)?;
     }
@@ -234,14 +235,18 @@ fn forward(
         && !env.links.is_cut_off(key, now)
     {
         let link = env.link_of_dialog(Leg::Peer(key), message);
+        let bytes = out.bytes.len() - start;
+        if request.method == Method::Ack
+            && link.is_some_and(|link| !env.links.spares(link, bytes, &env.limits))
+        {
+            out.bytes.truncate(start);
+            return Err(MessageReason::PeerCongested);
+        }
         return env.send_downstream(Leg::Peer(key), link, start, SendIf::Always, out);
     }
     match place {
         Some(place) => env.pass(place, start, out)?,
-        None => {
-            let link = preferred.or_else(|| env.link_of_dialog(target, message));
-            env.send_downstream(target, link, start, SendIf::Always, out)?;
-        }
+        None => env.send_downstream(target, preferred, start, SendIf::Always, out)?,
     }
     // Nothing comes back that it could be counted by.
     let ends = (request.inbound.leg, Some(target));
@@ -259,17 +264,15 @@ fn is_spared(
     (target, preferred): (Leg, Option<LinkId>),
     env: &mut Environment,
 ) -> Result<(), MessageReason> {
-    let message = request.inbound.message;
     let link = match target {
         Leg::Client(flow) => Some(flow),
         // Where that client is its directory knows, in whichever shard that is.
         Leg::Binding(_) => None,
         Leg::Peer(key) => way_to(target, plan, env)
             .or(preferred)
-            .or_else(|| env.link_of_dialog(target, message))
             .or_else(|| env.links.any_link(key)),
     };
-    let bytes = message.bytes().len();
+    let bytes = request.inbound.message.bytes().len();
     match link.is_none_or(|link| env.links.spares(link, bytes, &env.limits)) {
         true => Ok(()),
         false => Err(MessageReason::PeerCongested),

@@ -75,8 +75,8 @@ impl Environment {
         out.bytes.extend_from_slice(bytes);
         let message = Message::parse(bytes).ok();
         let link = message.and_then(|message| self.link_of_dialog(to, &message));
-        if link.is_some_and(|link| !self.links.spares(link, bytes.len(), &self.limits)) {
-            return out.bytes.truncate(start);
+        if !self.spares(link, to, start, out) {
+            return;
         }
         // A peer that is listed no more, or has no room: its sender repeats it or ends the call.
         let _ = self.send_downstream(to, link, start, SendIf::Always, out);
