@@ -17,8 +17,10 @@ const FEW: u64 = 200;
 /// Requests in the longer run: so many more that what differs between two starts, the entropy that is gathered above all, is
 /// lost among them.
 const MANY: u64 = 3_000;
-/// Unanswered at any time: enough that messages share reads and records, as they do under load.
-const OUTSTANDING: usize = 10;
+/// Sent at once, when all before are answered: enough that messages share reads and records, as they do under load. Were one
+/// sent for each that is answered, then two halves that were once read apart would stay apart, and a message would cost 4 %
+/// more in one run than in the next.
+const TOGETHER: usize = 10;
 /// The part of a figure, in hundredths, by which a run may lie above the figure of the file: the spread of runs is a third
 /// of it.
 const TOLERANCE: u64 = 3;
@@ -92,8 +94,8 @@ async fn total(options: &Options, scenario: Scenario, requests: u64) -> Outcome<
     let mut target = Target::start(options.target, &site, home, &options)?;
     let dialler = Dialler::new(&site, Hello::Full, &fe01)?;
     let clients = phases::connect(&target, &dialler, options.clients).await?;
-    let pace = Pace::Counted {
-        outstanding: OUTSTANDING,
+    let pace = Pace::Rounds {
+        together: TOGETHER,
         each: requests,
     };
     let (clients, tally) = traffic::run(clients, scenario, pace, PATIENCE).await?;

@@ -55,6 +55,9 @@ pub(crate) enum Pace {
     Closed { outstanding: usize },
     /// As `Closed`, and each client ends after so many: what is counted then does not depend on the clock.
     Counted { outstanding: usize, each: u64 },
+    /// So many at once over all clients, then as many when all are answered, until each client has sent so many: how many
+    /// messages share a read then does not depend on who was late once.
+    Rounds { together: usize, each: u64 },
 }
 
 impl Pace {
@@ -62,7 +65,12 @@ impl Pace {
     fn outstanding(self) -> Option<usize> {
         match self {
             Self::Open { .. } => None,
-            Self::Closed { outstanding } | Self::Counted { outstanding, .. } => Some(outstanding),
+            Self::Closed { outstanding }
+            | Self::Counted { outstanding, .. }
+            | Self::Rounds {
+                together: outstanding,
+                ..
+            } => Some(outstanding),
         }
     }
 
@@ -70,7 +78,17 @@ impl Pace {
     fn most(self) -> u64 {
         match self {
             Self::Open { .. } | Self::Closed { .. } => u64::MAX,
-            Self::Counted { each, .. } => each,
+            Self::Counted { each, .. } | Self::Rounds { each, .. } => each,
+        }
+    }
+
+    /// How many requests follow when so many have been answered, while `waiting` still wait.
+    fn next(self, finished: usize, waiting: u64, clients: usize) -> usize {
+        match self {
+            Self::Open { .. } => 0,
+            Self::Closed { .. } | Self::Counted { .. } => finished,
+            Self::Rounds { .. } if waiting > 0 => 0,
+            Self::Rounds { together, .. } => together.div_ceil(clients.max(1)),
         }
     }
 }
@@ -321,7 +339,7 @@ async fn phase(
     // Who sends by the clock begins at a place of its own in the round.
     let period = match pace {
         Pace::Open { rate } => Duration::from_secs_f64(count as f64 / rate),
-        Pace::Closed { .. } | Pace::Counted { .. } => GRACE,
+        Pace::Closed { .. } | Pace::Counted { .. } | Pace::Rounds { .. } => GRACE,
     };
     let mut due = began + period.mul_f64(place as f64 / count.max(1) as f64);
     if let Some(outstanding) = pace.outstanding() {
@@ -354,8 +372,9 @@ async fn phase(
                 }
                 let now = super::now();
                 let finished = run.answers(&mut pending, now);
-                if pace.outstanding().is_some() && now < end {
-                    for _ in 0..finished {
+                if now < end {
+                    let waiting = run.sent - run.first_sent - run.answered;
+                    for _ in 0..pace.next(finished, waiting, count) {
                         if run.sent - run.first_sent < pace.most() {
                             run.send(now);
                         }
