@@ -2,8 +2,8 @@
 use super::control::ControlPlace;
 use super::error::DaemonError;
 use super::node::Daemon;
-use super::service::{Started, supervise};
 use super::signals::Stop;
+use super::supervisor::{Started, supervise};
 use super::upgrade::own_program;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Start-up, generations and reload, drain: the daemon without signals, as the demo and the tests embed it; `service`
-//! adds signals, systemd and the [`control`] socket.
+//! starts it with signals, systemd and the [`control`] socket, and `supervisor` serves these until it has stopped.
 //!
 //! [`Daemon`] is the node itself (`node`, `loading`, `reload`); around it run the tasks that look after files, CRLs and
 //! what will end soon (`watch`, `crl_timer`, `crl_fetch`, `forecast`), and beside it the thread that monitoring asks (`http`).
@@ -33,6 +33,7 @@ mod reload;
 mod reload_report;
 mod service;
 mod signals;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 mod trace;

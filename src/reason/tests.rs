@@ -54,7 +54,7 @@ const OTHER_WORDS: [(&str, &str, &str); 14] = [
     ("cli/demo/setup.rs", "revoked", "a file's name"),
     ("cli/ladder_log.rs", "trust_withdrawn", "an event"),
     ("daemon/control/protocol.rs", "drain", "a command"),
-    ("daemon/service.rs", "draining", "a status for systemd"),
+    ("daemon/supervisor.rs", "draining", "a status for systemd"),
     ("observe/metrics/limits.rs", "head_timeout", "a key"),
     ("observe/metrics/limits.rs", "body_timeout", "a key"),
     ("observe/metrics/limits.rs", "proxy_header_timeout", "a key"),
