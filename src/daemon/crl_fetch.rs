@@ -205,7 +205,7 @@ impl Point {
     }
 }
 
-/// Fetches and parses on a thread of its own: both block.
+/// Fetches and parses on a thread of its own: both block. What cannot be used is a failure as what does not come is.
 async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, FetchFailure> {
     let uri = place.uri.as_str();
     // All fetched CRLs of a set together have a bound: this one gets what the others leave.
@@ -215,16 +215,12 @@ async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, Fetc
     let line = set.line;
     let local = set.crl_fetch_local.clone();
     let got = tokio::task::spawn_blocking(move || {
-        let uri = &place.uri;
-        // Parsed as a file would be; nothing that came is trusted for where it came from.
-        let file = get(uri, most, local, PATIENCE).map(|bytes| fetched_crls(uri, line, bytes));
-        if let Ok(Ok(crls)) = file.as_ref().map(|file| &file.content) {
-            // What none of them has signed is refused when it is offered.
-            for crl in crls {
-                place.has_signed(crl);
-            }
-        }
-        file
+        let octets = get(&place.uri, most, local, PATIENCE)?;
+        // Nothing that came is trusted for where it came from: before anything is read of it, or kept, a key of the point
+        // must have signed it.
+        let signer = |crl: &[u8], proven: Option<&[u8]>| place.signer(crl, proven);
+        let unusable = |(reason, detail)| FetchFailure { reason, detail };
+        fetched_crls(&place.uri, line, octets, signer).map_err(unusable)
     });
     let failed = |error: JoinError| FetchReason::Unreachable.because(error.to_string());
     got.await.unwrap_or_else(|error| Err(failed(error)))

@@ -20,6 +20,9 @@ reasons! {
         /// it is not a v2 CRL in PEM or DER
         Malformed "crl_malformed" (rfc "RFC 5280 §5.1")
             remedy: "fetch the CRL from the CA again (openssl crl -in FILE -text shows it)",
+        /// it has more extensions or names, or longer names, than are read
+        TooComplex "crl_too_complex" (rfc "RFC 5280 §5.2")
+            remedy: "have the CA issue CRLs with at most 32 extensions, 16 in an entry, 64 distribution points of 1024 bytes each, and an issuer's name of 4096 bytes",
         /// it has no nextUpdate
         NoNextUpdate "crl_without_next_update" (rfc "RFC 5280 §5.1.2.5")
             remedy: "have the CA issue CRLs with nextUpdate",
@@ -72,5 +75,8 @@ reasons! {
         /// addresses are asked only if the topology permits it
         SpecialAddress "special_address"
             remedy: "if that server is meant to be asked, list its host in `crl_fetch_local`",
+        /// no issuer of a certificate that names the distribution point has signed what it answered
+        NotSigned "not_signed"
+            remedy: "ask the CA where its CRL is published; somebody on the way may have changed it. Of a CA with a new key a certificate must have come by, or its CRL be named as a file",
     }
 }

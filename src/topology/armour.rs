@@ -66,7 +66,12 @@ impl PemSection {
     }
 }
 
-/// All sections of a text, in its order.
+/// Objects of one file that are read, whatever they are; the bundles of all public CAs have some hundred.
+///
+/// So that a file of millions of empty ones takes no more memory than its bytes.
+pub(super) const MOST_OBJECTS: usize = 16_384;
+
+/// All sections of a text, in its order, at most [`MOST_OBJECTS`].
 ///
 /// The first thing that is wrong ends it. What follows a broken section cannot be trusted to be outside
 /// of it.
@@ -136,6 +141,9 @@ impl ArmourScan {
                 Some(open) => match open.read(rest, number)? {
                     None => None,
                     Some(after) => {
+                        if self.found.len() >= MOST_OBJECTS {
+                            return Err(PemError::TooMany(MOST_OBJECTS, "objects"));
+                        }
                         self.found.extend(self.open.take().map(|open| open.section));
                         Some(after)
                     }

@@ -1,6 +1,7 @@
 //! What a certificate states of itself, for checks and for show; paths are judged elsewhere (RFC 5280, RFC 5922 §7.1).
 use super::DnsName;
 use super::distinguished_name::same_name;
+use super::printable::subject_text;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::Oid;
@@ -47,8 +48,8 @@ impl CertificateFacts {
         let (server, client) = purposes(&certificate)?;
         let validity = certificate.validity();
         Some(Self {
-            subject: certificate.subject().to_string(),
-            issuer: certificate.issuer().to_string(),
+            subject: subject_text(certificate.subject()),
+            issuer: subject_text(certificate.issuer()),
             not_before: validity.not_before.timestamp(),
             not_after: validity.not_after.timestamp(),
             dns,

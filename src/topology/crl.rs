@@ -1,6 +1,6 @@
 //! A CRL as read (RFC 5280 §5): its content, found once; who signed it is judged elsewhere.
-use super::der::{self, Der, Element, context, magnitude};
-use super::printable::printable;
+use super::der::{self, Der, Element, UnreadList, context, magnitude};
+use super::printable::subject_text;
 use super::{CrlReason, CrlScope};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::cmp::Ordering;
@@ -15,6 +15,14 @@ const DELTA_INDICATOR: &[u8] = &[0x55, 0x1d, 27];
 const ISSUING_POINT: &[u8] = &[0x55, 0x1d, 28];
 const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 const AUTHORITY_KEY: &[u8] = &[0x55, 0x1d, 35];
+
+/// Extensions of one entry that are read: RFC 5280 §5.3 knows four.
+const MOST_ENTRY_EXTENSIONS: usize = 16;
+
+/// Bytes of an issuer's name; those of real CAs have one or two hundred.
+///
+/// A name is taken apart to be compared and shown, and a body of an HTTP server could hold millions of parts.
+const LONGEST_ISSUER: usize = 4_096;
 
 /// Keys that are remembered for a CRL that they did not sign; a CA has a few in its life.
 ///
@@ -48,7 +56,8 @@ impl Crl {
     /// Reads one from DER.
     ///
     /// # Errors
-    /// What makes it unusable, whoever signed it.
+    /// What makes it unusable, whoever signed it. Every count in it has a bound, so that what is kept of it, whatever it
+    /// holds, is less than its bytes.
     /// Every entry is looked at, also those that will never be asked for: a critical extension in any
     /// of them may change what the list means.
     pub fn read(der: Vec<u8>) -> Result<Self, CrlReason> {
@@ -59,7 +68,10 @@ impl Crl {
         // first.
         let parts = CrlParts::find(&der).ok_or_else(malformed)?;
         let next_update = parts.next_update.ok_or(CrlReason::NoNextUpdate)?;
-        let extensions = der::extensions(&parts.extensions).ok_or_else(malformed)?;
+        if parts.issuer.whole().len() > LONGEST_ISSUER {
+            return Err(CrlReason::TooComplex);
+        }
+        let extensions = der::extensions_within(&parts.extensions, der::MOST_EXTENSIONS)?;
         let mut number = None;
         let mut scope = CrlScope::default();
         for extension in &extensions {
@@ -86,7 +98,7 @@ impl Crl {
             X509Name::from_der(parts.issuer.whole()).map_err(|_| CrlReason::Malformed)?;
         Ok(Self {
             digest: sha256(&der),
-            issuer: printable(&name.to_string(), 200),
+            issuer: subject_text(&name),
             issuer_at: parts.issuer.whole_at(),
             this_update: parts.this_update,
             next_update,
@@ -295,6 +307,15 @@ impl<'a> CrlParts<'a> {
     }
 }
 
+impl From<UnreadList> for CrlReason {
+    fn from(list: UnreadList) -> Self {
+        match list {
+            UnreadList::Malformed => Self::Malformed,
+            UnreadList::TooLarge => Self::TooComplex,
+        }
+    }
+}
+
 /// The order of two CRL numbers without leading zeros.
 ///
 /// The longer one is the greater one, as leading zeros are gone.
@@ -339,7 +360,7 @@ fn read_entry(entries: &mut Der<'_>) -> Result<(u32, u16), CrlReason> {
         return Err(malformed);
     }
     if let Some(list) = entry.optional(der::SEQUENCE) {
-        for extension in der::extensions(&list).ok_or(malformed)? {
+        for extension in der::extensions_within(&list, MOST_ENTRY_EXTENSIONS)? {
             // An entry about another issuer's certificate: an indirect CRL that does not call itself
             // one.
             if extension.id == CERTIFICATE_ISSUER {

@@ -13,6 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 const LARGEST_SET: u64 = 256 * 1024 * 1024;
 /// CRL files of one trust set.
 const MOST_FILES: usize = 256;
+/// CRLs of one file: as many as one trust set takes in all.
+const MOST_IN_FILE: usize = 1_024;
+/// CRLs of one answer of a distribution point, which is one CRL in DER (RFC 5280 §4.2.1.13); some servers send a few as PEM.
+const MOST_IN_ANSWER: usize = 8;
 
 /// An entry of `crls`: a file, or a directory whose files hold CRLs.
 ///
@@ -52,14 +56,54 @@ pub(crate) fn room(held: u64) -> u64 {
     LARGEST_FILE.min(LARGEST_SET.saturating_sub(held))
 }
 
-/// What was fetched from a URI, as if it were a file.
+/// What was fetched from a URI, as if it were a file: those CRLs of it that `signer` finds the key of, from the DER and
+/// the key that is known to have signed the same. Of the others nothing else is read, and nothing is kept.
 ///
 /// From here on nothing needs to know whether a CRL came over HTTP.
-pub(crate) fn fetched_crls(uri: &str, line: u32, octets: Vec<u8>) -> CrlFile {
-    CrlFile {
-        fetched: true,
-        ..of_content(Path::new(uri), line, octets)
+///
+/// # Errors
+/// Why there is none that can be used, and what the parser or `signer` reported.
+pub(crate) fn fetched_crls<'k, R: From<CrlReason>>(
+    uri: &str,
+    line: u32,
+    octets: Vec<u8>,
+    signer: impl Fn(&[u8], Option<&[u8]>) -> Result<&'k [u8], R>,
+) -> Result<CrlFile, (R, String)> {
+    let digest = sha256(&octets);
+    let found = pem::crls(octets, MOST_IN_ANSWER).map_err(|error| {
+        let (reason, detail) = unread(error);
+        (R::from(reason), detail)
+    })?;
+    let count = found.len();
+    let mut crls = Vec::new();
+    let mut refused = None;
+    for (der, number) in found.into_iter().zip(1..) {
+        let detail = || format!("CRL {number} of {count}");
+        // What somebody holds is neither proven nor read again.
+        let known = recall(&sha256(&der)).and_then(|held| held.into_iter().next());
+        let proven = known.as_ref().and_then(|known| known.proven_by());
+        match signer(&der, proven) {
+            Ok(key) => {
+                let crl = match known {
+                    Some(known) => known,
+                    None => one_of(Crl::read(der).map_err(|reason| (R::from(reason), detail()))?),
+                };
+                crl.prove(key);
+                crls.push(crl);
+            }
+            Err(reason) => refused = Some((reason, detail())),
+        }
     }
+    if let Some(refused) = refused.filter(|_| crls.is_empty()) {
+        return Err(refused);
+    }
+    Ok(CrlFile {
+        file: Path::new(uri).into(),
+        fetched: true,
+        line,
+        digest,
+        content: Ok(crls),
+    })
 }
 
 /// One file of a source, as it is now.
@@ -202,8 +246,7 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlReason, String)>
     if let Some(known) = recall(&digest) {
         return Ok(known);
     }
-    let detail = |error: PemError| format!("{error}; {}", error.remedy());
-    let found = pem::crls(octets).map_err(|error| (CrlReason::Malformed, detail(error)))?;
+    let found = pem::crls(octets, MOST_IN_FILE).map_err(unread)?;
     // Messages name a CRL by its number in the file, since nothing else in it can be found by eye.
     let count = found.len();
     let crls = found
@@ -217,6 +260,16 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlReason, String)>
         .collect::<Result<Vec<_>, _>>()?;
     remember(digest, &crls);
     Ok(crls)
+}
+
+/// Why no CRLs were found, for the log.
+fn unread(error: PemError) -> (CrlReason, String) {
+    let reason = if matches!(error, PemError::TooMany(..)) {
+        CrlReason::TooMany
+    } else {
+        CrlReason::Malformed
+    };
+    (reason, format!("{error}; {}", error.remedy()))
 }
 
 /// The one that somebody holds already, if its DER is the same: what was found out about its signature stays.

@@ -1,10 +1,15 @@
 //! Which certificates of its issuer a CRL covers (RFC 5280 §5.2.5), by what it means and not by how it is written.
 use super::CrlReason;
-use super::der::{Der, Element, SEQUENCE, context, context_value};
+use super::der::{Der, Element, SEQUENCE, UnreadList, context, context_value};
 use super::printable::printable;
 
 /// uniformResourceIdentifier of a GeneralName.
 const URI: u8 = context_value(6);
+
+/// Names of one distribution point that are read; CAs write one or two.
+const MOST_NAMES: usize = 64;
+/// Bytes of each of them.
+const LONGEST_NAME: usize = 1_024;
 
 /// Which certificates of its issuer a CRL covers.
 ///
@@ -50,7 +55,7 @@ impl CrlScope {
             if name.tag != context(0) {
                 return Err(CrlReason::ScopeUnsupported);
             }
-            names = general_names(&name).ok_or(malformed)?;
+            names = read_names(&name)?;
         }
         // DER writes TRUE as 0xff, and a FALSE that is the default not at all; other values are read as
         // BER readers do.
@@ -126,15 +131,22 @@ impl std::fmt::Display for CrlScope {
     }
 }
 
-/// The members of GeneralNames as DER, at least one; of a URI the parts in lower case that are equal in any (RFC 3986
-/// §6.2.2.1).
+/// The members of GeneralNames as DER, at least one and at most [`MOST_NAMES`]; of a URI the parts in lower case that are
+/// equal in any (RFC 3986 §6.2.2.1).
 /// The same form for the names in a certificate and in a CRL, so that they can be compared byte by
 /// byte.
 pub(crate) fn general_names(names: &Element<'_>) -> Option<Vec<Vec<u8>>> {
+    read_names(names).ok()
+}
+
+fn read_names(names: &Element<'_>) -> Result<Vec<Vec<u8>>, UnreadList> {
     let mut found = Vec::new();
     let mut names = names.inside();
     while !names.is_empty() {
-        let name = names.next()?;
+        let name = names.next().ok_or(UnreadList::Malformed)?;
+        if found.len() >= MOST_NAMES || name.content().len() > LONGEST_NAME {
+            return Err(UnreadList::TooLarge);
+        }
         let mut der = name.whole().to_vec();
         if name.tag == URI {
             let begin = der.len() - name.content().len();
@@ -144,7 +156,10 @@ pub(crate) fn general_names(names: &Element<'_>) -> Option<Vec<Vec<u8>>> {
         }
         found.push(der);
     }
-    (!found.is_empty()).then_some(found)
+    if found.is_empty() {
+        return Err(UnreadList::Malformed);
+    }
+    Ok(found)
 }
 
 /// Scheme and authority in lower case.

@@ -1,5 +1,4 @@
 //! A walk over DER (X.690), one element at a time, for what has to be found by its place: CRLs and OCSP responses.
-use std::collections::HashSet;
 use std::ops::Range;
 use x509_parser::asn1_rs::{Any, FromDer};
 
@@ -162,41 +161,62 @@ pub(crate) struct Extension<'a> {
     pub(crate) value: &'a [u8],
 }
 
-/// Extensions that are compared one by one; the entries of a CRL have one or two.
-const FEW: usize = 8;
+/// Why a list of parts is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnreadList {
+    /// It is not in the form that it should have.
+    Malformed,
+    /// It has more parts than are read, or a longer one.
+    TooLarge,
+}
 
-/// Reads a SEQUENCE OF Extension, without repetitions.
+/// Extensions of one list that are read: what CAs write has fewer than ten.
+pub(crate) const MOST_EXTENSIONS: usize = 32;
+
+/// Reads a SEQUENCE OF Extension of at most [`MOST_EXTENSIONS`], without repetitions.
 pub(crate) fn extensions<'a>(list: &Element<'a>) -> Option<Vec<Extension<'a>>> {
+    extensions_within(list, MOST_EXTENSIONS).ok()
+}
+
+/// Reads a SEQUENCE OF Extension of at most `most`, without repetitions.
+///
+/// Bounded before anything is kept of it: a list of 60 MiB has millions of extensions, and each that is kept takes more than
+/// its bytes. A few are compared with each other one by one.
+///
+/// # Errors
+/// Whether they are too many or no extensions.
+pub(crate) fn extensions_within<'a>(
+    list: &Element<'a>,
+    most: usize,
+) -> Result<Vec<Extension<'a>>, UnreadList> {
     let mut found: Vec<Extension<'a>> = Vec::new();
-    // A set, once they are many: whoever sends tens of thousands of them costs no more than their bytes.
-    let mut known = HashSet::new();
     let mut items = list.inside();
     while !items.is_empty() {
-        let mut item = items.expect(SEQUENCE)?.inside();
-        let id = item.expect(OID)?.content();
-        let critical = match item.optional(BOOLEAN) {
-            Some(flag) => flag.content() != [0],
-            None => false,
-        };
-        let value = item.expect(OCTET_STRING)?.content();
-        let is_new = if found.len() < FEW {
-            found.iter().all(|other| other.id != id)
-        } else {
-            if known.is_empty() {
-                known.extend(found.iter().map(|other| other.id));
-            }
-            known.insert(id)
-        };
-        if !item.is_empty() || !is_new {
-            return None;
+        if found.len() >= most {
+            return Err(UnreadList::TooLarge);
         }
-        found.push(Extension {
-            id,
-            critical,
-            value,
-        });
+        let extension = extension(&mut items).ok_or(UnreadList::Malformed)?;
+        if found.iter().any(|other| other.id == extension.id) {
+            return Err(UnreadList::Malformed);
+        }
+        found.push(extension);
     }
-    Some(found)
+    Ok(found)
+}
+
+fn extension<'a>(items: &mut Der<'a>) -> Option<Extension<'a>> {
+    let mut item = items.expect(SEQUENCE)?.inside();
+    let id = item.expect(OID)?.content();
+    let critical = match item.optional(BOOLEAN) {
+        Some(flag) => flag.content() != [0],
+        None => false,
+    };
+    let value = item.expect(OCTET_STRING)?.content();
+    item.is_empty().then_some(Extension {
+        id,
+        critical,
+        value,
+    })
 }
 
 /// A whole number without its leading zeros, so that two encodings of one serial number are equal.
@@ -232,37 +252,21 @@ mod tests {
     }
 
     #[test]
-    fn tens_of_thousands_of_extensions_are_read_and_none_may_repeat() {
-        let tlv = |tag: u8, content: &[u8]| {
-            let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-            let head = match content.len() {
-                0..=127 => vec![tag, length[3]],
-                128..=255 => vec![tag, 0x81, length[3]],
-                256..=0xffff => vec![tag, 0x82, length[2], length[3]],
-                _ => vec![tag, 0x83, length[1], length[2], length[3]],
-            };
-            [&head, content].concat()
+    fn extensions_are_read_up_to_a_bound_and_none_may_repeat() {
+        let extension = |number: u8| [SEQUENCE, 5, OID, 1, number, OCTET_STRING, 0];
+        let read = |numbers: &[u8]| {
+            let all: Vec<u8> = numbers.iter().copied().flat_map(extension).collect();
+            let head = [SEQUENCE, 0x81, u8::try_from(all.len()).unwrap()];
+            let octets = [&head, &all[..]].concat();
+            let list = Der::new(&octets).expect(SEQUENCE).unwrap();
+            extensions_within(&list, 16).map(|found| found.len())
         };
-        let extension = |number: u32| {
-            let seven = |shift: u32| u8::try_from(number >> shift & 0x7f).unwrap();
-            let id = [0x2a, seven(14) | 0x80, seven(7) | 0x80, seven(0)];
-            tlv(SEQUENCE, &[tlv(OID, &id), tlv(OCTET_STRING, &[])].concat())
-        };
-        let list = |numbers: &mut dyn Iterator<Item = u32>| {
-            let all: Vec<u8> = numbers.flat_map(extension).collect();
-            tlv(SEQUENCE, &all)
-        };
-        let read = |list: &[u8]| {
-            let list = Der::new(list).expect(SEQUENCE).unwrap();
-            extensions(&list).map(|found| found.len())
-        };
-        let distinct = list(&mut (0..40_000));
-        assert_eq!(read(&distinct), Some(40_000));
-        for count in [2, FEW as u32, FEW as u32 + 1, 40_000] {
-            let mut twice = (0..count).chain([0]);
-            assert_eq!(read(&list(&mut twice)), None, "{count}");
-            let mut twice = (0..count).chain([count - 1]);
-            assert_eq!(read(&list(&mut twice)), None, "{count}");
+        let distinct: Vec<u8> = (0..17).collect();
+        assert_eq!(read(&distinct[..16]), Ok(16));
+        assert_eq!(read(&distinct), Err(UnreadList::TooLarge));
+        for again in [0, 5, 14] {
+            let twice = [&distinct[..15], &[again]].concat();
+            assert_eq!(read(&twice), Err(UnreadList::Malformed), "{again}");
         }
     }
 

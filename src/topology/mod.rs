@@ -101,7 +101,7 @@ pub use peering::{
 pub use pem::{certificates as certificates_in, private_key as private_key_in};
 pub use pem_error::PemError;
 pub use pin::Pin;
-pub(crate) use printable::{acts_on_reader, printable};
+pub(crate) use printable::{acts_on_reader, printable, subject_text};
 pub(crate) use quantity::{duration, show_duration, show_size};
 pub(crate) use references::TopologyId;
 pub use references::{IdentityRef, PeerRef, TrustRef};

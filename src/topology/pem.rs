@@ -2,7 +2,7 @@
 //!
 //! rustls-pemfile is archived upstream (RUSTSEC-2025-0134, unmaintained, acknowledged in deny.toml), so nothing but
 //! `armour` uses it. Its successor is `rustls_pki_types::pem::PemObject`.
-use super::armour::{PemSection, sections};
+use super::armour::{MOST_OBJECTS, PemSection, sections};
 use super::der::{Der, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, UTC_TIME};
 use super::pem_error::PemError;
 use rustls_pemfile::Item;
@@ -120,16 +120,18 @@ pub(super) fn certificates_for(
     }
 }
 
-/// The CRLs of a file; at least one.
+/// The CRLs of a file; at least one, and at most `most`.
 ///
 /// Takes the file by value: a CRL in DER is often tens of megabytes, and is then the whole file.
-pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
+pub(super) fn crls(file: Vec<u8>, most: usize) -> Result<Vec<Vec<u8>>, PemError> {
+    let too_many = PemError::TooMany(most, "CRLs");
     let text = match content(&file)? {
         Content::Der(objects) => {
             // What kind of SEQUENCE it is its reader finds out: the one of CRLs has a more precise message.
             return Ok(match objects[..] {
                 // The usual case; nothing is copied.
                 [_] => vec![file],
+                _ if objects.len() > most => return Err(too_many),
                 _ => objects.into_iter().map(<[u8]>::to_vec).collect(),
             });
         }
@@ -150,6 +152,7 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
             continue;
         }
         match section.decode("X509 CRL")? {
+            Some(Item::Crl(_)) if found.len() >= most => return Err(too_many),
             Some(Item::Crl(der)) => found.push(der.to_vec()),
             // The decoder passes over what it does not know. A CRL that an operator put here is used or
             // reported: one that is passed over would leave a revoked certificate accepted.
@@ -224,7 +227,7 @@ fn certificate(section: &PemSection) -> Result<CertificateDer<'static>, PemError
 /// here would follow them, so they must not be there.
 fn without_settings(section: &PemSection) -> Result<CertificateDer<'static>, PemError> {
     let der = certificate(section)?;
-    match elements(der.as_ref()) {
+    match elements(der.as_ref())? {
         // Without settings behind it, it is an ordinary certificate under another label.
         Some(parts) if parts.len() == 1 => Ok(der),
         _ => Err(not_read(
@@ -297,7 +300,7 @@ enum Content<'f> {
 fn content(file: &[u8]) -> Result<Content<'_>, PemError> {
     // 0x30 is also the digit 0, so a text may begin with it.
     if file.first() == Some(&SEQUENCE) {
-        if let Some(objects) = elements(file) {
+        if let Some(objects) = elements(file)? {
             return match objects.first() {
                 Some(first) if is_pkcs12(first) => Err(pkcs12()),
                 _ => Ok(Content::Der(objects)),
@@ -349,16 +352,22 @@ fn is_text(octet: &u8) -> bool {
     octet.is_ascii_graphic() || octet.is_ascii_whitespace()
 }
 
-/// The SEQUENCEs that bytes consist of.
+/// The SEQUENCEs that bytes consist of, at most [`MOST_OBJECTS`]; `None` if there is something else.
 ///
 /// Several may follow each other without anything between them.
-fn elements(octets: &[u8]) -> Option<Vec<&[u8]>> {
+fn elements(octets: &[u8]) -> Result<Option<Vec<&[u8]>>, PemError> {
     let mut walk = Der::new(octets);
     let mut found = Vec::new();
     while !walk.is_empty() {
-        found.push(walk.expect(SEQUENCE)?.whole());
+        if found.len() >= MOST_OBJECTS {
+            return Err(PemError::TooMany(MOST_OBJECTS, "objects"));
+        }
+        let Some(object) = walk.expect(SEQUENCE) else {
+            return Ok(None);
+        };
+        found.push(object.whole());
     }
-    Some(found)
+    Ok(Some(found))
 }
 
 /// What DER is, from its first elements.

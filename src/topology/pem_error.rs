@@ -35,6 +35,9 @@ pub enum PemError {
     /// None of the wanted objects.
     #[error("it holds no {0}")]
     Nothing(&'static str),
+    /// More objects than are read.
+    #[error("it holds more than {0} {1}")]
+    TooMany(usize, &'static str),
     /// More than one where one is wanted.
     #[error("it holds more than one private key")]
     SeveralKeys,
@@ -55,6 +58,7 @@ impl PemError {
             Self::Broken { .. } => {
                 "put the object in anew, from BEGIN to END, each on a line of its own; openssl x509, pkey or crl -in FILE -text shows what is there"
             }
+            Self::TooMany(..) => "name files with fewer",
             Self::Nothing(_) | Self::SeveralKeys => {
                 "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)"
             }

@@ -1,4 +1,5 @@
 //! Text of strangers in a form that any log line and terminal can hold.
+use x509_parser::x509::{RelativeDistinguishedName, X509Name};
 
 /// Whether a character could act on a terminal, a pager or a log viewer instead of being seen: controls (C0, DEL, C1),
 /// line and paragraph separators, marks that change the direction of writing, and invisible ones.
@@ -15,6 +16,26 @@ pub(crate) fn printable(text: &str, most: usize) -> String {
         .map(|c| if acts_on_reader(c) { '?' } else { c })
         .take(most)
         .collect()
+}
+
+/// Characters of a name that are kept for logs.
+const LONGEST_NAME: usize = 200;
+
+/// Attributes of a name that are written out.
+const MOST_ATTRIBUTES: usize = 32;
+
+/// A distinguished name as text that any log line can hold. Of one with very many attributes only the first are written.
+pub(crate) fn subject_text(name: &X509Name<'_>) -> String {
+    // Writing a name out costs time that grows with its attributes, and strangers choose how many there are.
+    let few = name.iter_attributes().nth(MOST_ATTRIBUTES).is_none();
+    let text = if few {
+        name.to_string()
+    } else {
+        let first = name.iter_attributes().take(MOST_ATTRIBUTES).cloned();
+        let rdns = first.map(|attribute| RelativeDistinguishedName::from_iter([attribute]));
+        X509Name::from_iter(rdns).to_string()
+    };
+    printable(&text, LONGEST_NAME)
 }
 
 #[cfg(test)]

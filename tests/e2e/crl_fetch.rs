@@ -134,17 +134,15 @@ pub(crate) async fn a_revocation_at_the_distribution_point_ends_the_connection_a
     };
     let impostor = enterprise.impostor().unwrap();
     web.give(&impostor.crl(&revoking).unwrap());
-    let forged = log.wait("crl_refused", |_| true).await.unwrap();
-    assert_eq!(forged["reason"], "crl_bad_signature", "{forged}");
-    assert_eq!(forged["file"], uri.as_str());
-    web.asked_again(3).await;
+    let forged = log.wait("crl_fetch_failed", |e| e["reason"] == "not_signed");
+    assert_eq!(forged.await.unwrap()["uri"], uri.as_str());
     assert!(wire.is_live());
     // What the CA says counts.
     web.give(&enterprise.crl(&revoking).unwrap());
     let until = log.up_to("crl_updated", |_| true).await.unwrap();
     let updated = &until.named("crl_updated")[0];
-    assert_eq!(until.named("crl_refused").len(), 1);
-    assert_eq!(until.named("crl_fetch_failed").len(), 2);
+    assert!(until.named("crl_refused").is_empty());
+    assert_eq!(until.named("crl_fetch_failed").len(), 3);
     assert_eq!(updated["file"], uri.as_str());
     assert_eq!(updated["revoked"], 1);
     wire.ended(SOON).await.unwrap();
@@ -166,6 +164,35 @@ pub(crate) async fn a_revocation_at_the_distribution_point_ends_the_connection_a
         .await
         .unwrap();
     world.edge.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_usable_crl_is_a_failure_like_none() {
+    let (world, web) = (world().await, Web::start());
+    let (log, enterprise) = (&world.edge.log, &world.lab.site.enterprise);
+    web.give(b"<html>not found</html>");
+    let identity = enterprise.issue(&named(web.uri("/ca.crl"))).unwrap();
+    let (_server, wire) = connected(&world, &identity).await;
+    let failed = async |reason: &str| {
+        let failed = log.wait("crl_fetch_failed", |e| e["reason"] == reason);
+        failed.await.unwrap();
+    };
+    failed("crl_malformed").await;
+    // More than the one that a point has to offer, however good each is.
+    let sound = enterprise.crl(&CrlSpec::default()).unwrap();
+    web.give(&sound.repeat(9));
+    failed("crl_too_many").await;
+    let many = |number| (vec![0x2a, 3, number], false, vec![5, 0]);
+    let complex = CrlSpec {
+        extensions: (0..33).map(many).collect(),
+        ..CrlSpec::default()
+    };
+    web.give(&enterprise.crl(&complex).unwrap());
+    failed("crl_too_complex").await;
+    assert!(wire.is_live());
+    let log = world.edge.stop().await;
+    assert!(log.named("crl_refused").is_empty());
+    assert!(log.named("crl_updated").is_empty());
 }
 
 #[tokio::test]

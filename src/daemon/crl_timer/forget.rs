@@ -36,7 +36,7 @@ impl Timer {
         for (reference, set) in (0u32..).map(TrustRef).zip(generation.topology().trusts()) {
             // Sets that ask for no CRLs have none to be read.
             if set.revocation != Revocation::Off {
-                due.push((reference, set.crl_sources.clone(), self.fetched_for(set)));
+                due.push((reference, set.crl_sources.clone(), self.fetched.of_set(set)));
                 asked.insert(set.name.clone());
             }
         }

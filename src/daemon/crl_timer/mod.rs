@@ -3,6 +3,7 @@
 //!
 //! Reading and parsing happen on a thread of their own; a handshake never waits for them.
 
+mod fetched_contents;
 mod forget;
 mod forget_request;
 mod reports;

@@ -1,4 +1,5 @@
 //! What the timer of CRLs remembers between two looks, and the looks themselves.
+use super::fetched_contents::FetchedContents;
 use super::reports::{AgeReport, log_age, log_updated};
 use crate::daemon::clock::now;
 use crate::daemon::crl_fetch::Fetched;
@@ -12,7 +13,7 @@ use crate::topology::{
 };
 use crate::trust::{Generation, Ledger, Read, Refreshed, RefusedCrl};
 use rustls_pki_types::UnixTime;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,9 +28,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The longest sleep while CRLs wait for their issuer's key: a handshake may show it, and it is to be kept soon.
 const WHILE_WAITING: Duration = Duration::from_secs(2);
 
-/// Fetched contents that are kept for one set: certificates may name ever new distribution points.
-const MOST_FETCHED: usize = 32;
-
 /// What was refused, by digest and reason.
 type Refusals = HashSet<([u8; 32], CrlReason)>;
 
@@ -42,8 +40,8 @@ pub(super) struct Timer {
     logged: HashSet<(String, [u8; 32], AgeReport)>,
     /// What was refused last in each file of a set, so that it is logged once.
     refused: HashMap<(String, Arc<Path>), Refusals>,
-    /// What was fetched last from each URI of a set; offered beside its files.
-    fetched: BTreeMap<(String, Arc<Path>), CrlFile>,
+    /// What was fetched last; offered beside the files.
+    pub(super) fetched: FetchedContents,
     /// When the OCSP responses were read last.
     stapled: Option<Instant>,
     /// The notes on them that were logged last.
@@ -132,14 +130,14 @@ impl Timer {
         self.read
             .retain(|name, _| trusts.iter().any(|set| set.name == *name));
         let news: HashSet<String> = came.iter().map(|fetched| fetched.trust.clone()).collect();
-        self.keep(came, trusts);
+        self.fetched.keep(came, trusts);
         let mut due = Vec::new();
         let mut asked = HashSet::new();
         for (reference, set) in (0u32..).map(TrustRef).zip(trusts) {
             let fetched = set.crl_fetch && news.contains(&set.name);
             // Something fetched makes its set due at once: a revocation must not wait for the interval.
             if fetched || self.due(set).is_some_and(|due| due <= now) {
-                due.push((reference, set.crl_sources.clone(), self.fetched_for(set)));
+                due.push((reference, set.crl_sources.clone(), self.fetched.of_set(set)));
                 asked.insert(set.name.clone());
                 self.read.insert(set.name.clone(), now);
             } else {
@@ -271,35 +269,6 @@ impl Timer {
             });
         }
         self.hindered = hindered;
-    }
-
-    /// Keeps what was fetched for the sets that fetch.
-    fn keep(&mut self, came: Vec<Fetched>, trusts: &[TrustSet]) {
-        let fetches = |name: &str| trusts.iter().find(|set| set.crl_fetch && set.name == name);
-        self.fetched
-            .retain(|(trust, _), _| fetches(trust).is_some());
-        for Fetched { trust, file } in came {
-            // A reload may have ended the fetching meanwhile.
-            let Some(set) = fetches(&trust) else {
-                continue;
-            };
-            // Room is made by what did not come into force.
-            if self.fetched_for(set).len() >= MOST_FETCHED {
-                // Points come and go; what did not come into force need not be logged again.
-                let in_force = |file: &Path| set.crls.iter().any(|crl| *crl.file == *file);
-                self.fetched
-                    .retain(|(other, file), _| *other != trust || in_force(file));
-            }
-            // The newest answer of a point stands for it; whether it is the better CRL is decided with the
-            // files.
-            self.fetched.insert((trust, Arc::clone(&file.file)), file);
-        }
-    }
-
-    /// What was fetched for a set.
-    pub(super) fn fetched_for(&self, set: &TrustSet) -> Vec<CrlFile> {
-        let of_set = self.fetched.iter().filter(|((t, _), _)| *t == set.name);
-        of_set.map(|(_, file)| file.clone()).collect()
     }
 
     /// Notes what a reload has logged, so that it is not logged again.

@@ -11,6 +11,10 @@ fn count(text: &str) -> Result<usize, PemError> {
     certificates(text.as_bytes()).map(|found| found.len())
 }
 
+fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
+    super::crls(file, 3)
+}
+
 /// The line that the fault names.
 fn line_of<T: std::fmt::Debug>(outcome: Result<T, PemError>) -> usize {
     match outcome {
@@ -242,6 +246,25 @@ fn a_cut_section_does_not_take_the_next_one_along() {
     let file = format!("-----BEGIN CERTIFICATE-----\nMAMC\n{CERTIFICATE}");
     assert_eq!(line_of(certificates(file.as_bytes())), 1);
     assert!(refused(certificates(file.as_bytes())).contains("another begins in line 3"));
+}
+
+#[test]
+fn a_file_of_more_objects_than_are_read_is_refused_in_each_form() {
+    assert_eq!(crls(OBJECT.repeat(3)).unwrap().len(), 3);
+    assert_eq!(crls(CRL.repeat(3).into_bytes()).unwrap().len(), 3);
+    for file in [OBJECT.repeat(4), CRL.repeat(4).into_bytes()] {
+        assert_eq!(crls(file), Err(PemError::TooMany(3, "CRLs")));
+    }
+    let many = Err(PemError::TooMany(MOST_OBJECTS, "objects"));
+    let empty = "-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n";
+    for file in [
+        empty.repeat(MOST_OBJECTS + 1).into_bytes(),
+        [0x30, 0].repeat(MOST_OBJECTS + 1),
+    ] {
+        assert_eq!(crls(file.clone()).map(|_| ()), many);
+        assert_eq!(certificates(&file).map(|_| ()), many);
+        assert_eq!(private_key(&file).map(|_| ()), many);
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@ use crate::topology::der::{BIT_STRING, Der, Element, SEQUENCE};
 use crate::trust::budget::Budget;
 use crate::trust::certificate::key::PublicKey;
 use crate::trust::{StepRefusal, TrustReason};
-use rustls_pki_types::SignatureVerificationAlgorithm;
+use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
+use webpki::RawPublicKeyEntity;
 
 /// Signature algorithms of certificates and CRLs: RFC 9325 §4.5 without SHA-1 and short RSA keys.
 ///
@@ -69,6 +70,25 @@ impl<'a> SignedPart<'a> {
         algorithm
             .verify_signature(key.bits(), self.part.whole(), self.signature)
             .map_err(|_| TrustReason::BadSignature.into())
+    }
+
+    /// Whether its signature is of an algorithm that is taken.
+    pub(crate) fn is_acceptable(&self) -> bool {
+        let mut known = ALGORITHMS.iter().map(|known| known.signature_alg_id());
+        known.any(|known| known.as_ref() == self.algorithm)
+    }
+
+    /// Whether `key` made the signature, at whatever cost: of a CRL, beside the handshakes.
+    pub(crate) fn is_with(&self, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
+        let Ok(key) = RawPublicKeyEntity::try_from(key) else {
+            return false;
+        };
+        let (octets, signature) = (self.part.whole(), self.signature);
+        ALGORITHMS
+            .iter()
+            .filter(|known| known.signature_alg_id().as_ref() == self.algorithm)
+            // Several entries can have one signature algorithm and differ in the kind of key.
+            .any(|known| key.verify_signature(*known, octets, signature).is_ok())
     }
 
     /// Whether the key of a SubjectPublicKeyInfo made the signature.

@@ -1,13 +1,14 @@
 //! Where the CRLs of a trust set can be fetched: the distribution points of its own hierarchy, and of nobody else's.
+use crate::reason::{CrlReason, FetchReason, Reason, TrustReason};
+use crate::topology::der::{Der, SEQUENCE};
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{Crl, RevocationScope, TrustRef, sha256};
-use crate::trust::certificate::chain::Chain;
+use crate::topology::{RevocationScope, TrustRef, sha256};
+use crate::trust::certificate::{chain::Chain, signature::SignedPart};
 use crate::trust::decision::verdict::Verdict;
 use crate::trust::generation::loaded::Generation;
 use crate::trust::handshake::seen::SeenChain;
 use crate::trust::path::validity;
 use crate::trust::path::{revocation::in_scope, search::search};
-use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::distribution::{http_uris, unasked_uri};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use std::collections::HashSet;
@@ -34,12 +35,27 @@ pub struct DistributionPoint {
 }
 
 impl DistributionPoint {
-    /// Whether an issuer of a certificate that names the point has signed the CRL. Everything else that comes over HTTP
-    /// is a stranger's.
-    pub fn has_signed(&self, crl: &Crl) -> bool {
-        self.keys
-            .iter()
-            .any(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(key.as_slice())))
+    /// The key of an issuer of a certificate that names the point, by which a CRL in DER is signed. Everything else that
+    /// comes over HTTP is a stranger's.
+    ///
+    /// Found before anything else of it is read. `proven` is a key that is known to have signed it.
+    ///
+    /// # Errors
+    /// [`FetchReason::NotSigned`] or [`TrustReason::CrlUnsupportedSignature`].
+    pub fn signer(&self, crl: &[u8], proven: Option<&[u8]>) -> Result<&[u8], Reason> {
+        let mut keys = self.keys.iter().map(Vec::as_slice);
+        if let Some(key) = keys.clone().find(|key| proven == Some(*key)) {
+            return Ok(key);
+        }
+        let outer = Der::new(crl).expect(SEQUENCE);
+        let Some((signed, _)) = outer.and_then(|outer| SignedPart::read(&outer)) else {
+            return Err(CrlReason::Malformed.into());
+        };
+        if !signed.is_acceptable() {
+            return Err(TrustReason::CrlUnsupportedSignature.into());
+        }
+        keys.find(|key| signed.is_with(&SubjectPublicKeyInfoDer::from(*key)))
+            .ok_or(FetchReason::NotSigned.into())
     }
 }
 

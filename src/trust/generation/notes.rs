@@ -3,7 +3,7 @@ use crate::reason::{TrustReason, TrustSetReason};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlReason, Fault, HeldCrl, Revocation, RevocationScope, Topology, TrustSet};
 use crate::trust::anchors::fault::fault;
-use crate::trust::certificate::parsed::Certificate;
+use crate::trust::certificate::{parsed::Certificate, text::subject_text};
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::offers::{RefusedCrl, RejectedCrl};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
@@ -166,7 +166,7 @@ fn note_own_chains(
         };
         for certificate in way.into_iter().take(judged) {
             if covered.insert(certificate.issuer().clone()) {
-                let issuer = certificate.read().issuer().to_string();
+                let issuer = subject_text(certificate.read().issuer());
                 let what = format!(
                     "no CRL of {issuer}, which issued {} of the chain of identity \"{}\": whoever has the like is refused (crl_missing)",
                     certificate.text(),

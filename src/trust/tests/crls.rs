@@ -149,6 +149,75 @@ fn what_is_no_complete_direct_crl_is_refused_with_a_reason_of_its_own() {
     assert_eq!(seen.len(), 7);
 }
 
+/// A CRL that nobody signed: its issuer's attributes, its entries with so many extensions, and its own extensions.
+fn unsigned(attributes: u8, in_entry: u8, extensions: &[u8]) -> Vec<u8> {
+    const SEQUENCE: u8 = 0x30;
+    let numbered = |number: u8| {
+        let id = element(6, &[&[0x2a, 3, number]]);
+        element(SEQUENCE, &[&id, &[4, 2, 5, 0]])
+    };
+    let algorithm = element(
+        SEQUENCE,
+        &[&element(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])],
+    );
+    let attribute = pki_name(b"a name of sixteen");
+    let issuer = element(SEQUENCE, &[&attribute.repeat(usize::from(attributes))]);
+    let time = element(0x17, &[b"260101000000Z"]);
+    let many: Vec<u8> = (0..in_entry).flat_map(numbered).collect();
+    let entry = element(SEQUENCE, &[&[2, 1, 5], &time, &element(SEQUENCE, &[&many])]);
+    let entries = element(SEQUENCE, &[&entry]);
+    let extensions = element(0xa0, &[&element(SEQUENCE, &[extensions])]);
+    let list = element(
+        SEQUENCE,
+        &[
+            &[2, 1, 1],
+            &algorithm,
+            &issuer,
+            &time,
+            &time,
+            &entries,
+            &extensions,
+        ],
+    );
+    element(SEQUENCE, &[&list, &algorithm, &bits(&[0])])
+}
+
+/// A RelativeDistinguishedName with one CN.
+fn pki_name(text: &[u8]) -> Vec<u8> {
+    let value = element(0x0c, &[text]);
+    let pair = element(0x30, &[&[6, 3, 0x55, 4, 3], &value]);
+    element(0x31, &[&pair])
+}
+
+#[test]
+fn a_crl_of_more_parts_than_are_read_is_too_complex_whoever_signed_it() {
+    let read = |der: Vec<u8>| Crl::read(der).map(|_| ());
+    let of =
+        |attributes, in_entry, extensions: &[u8]| read(unsigned(attributes, in_entry, extensions));
+    let numbered = |number: u8| element(0x30, &[&[6, 3, 0x2a, 3, number, 4, 0]]);
+    let extensions = |most: u8| (0..most).flat_map(numbered).collect::<Vec<u8>>();
+    let point = |names: usize, length: usize| {
+        let name = element(0x86, &[&vec![b'a'; length]]);
+        let names = element(0xa0, &[&element(0xa0, &[&name.repeat(names)])]);
+        let value = element(4, &[&element(0x30, &[&names])]);
+        element(0x30, &[&[6, 3, 0x55, 0x1d, 28], &value])
+    };
+    assert_eq!(of(100, 16, &extensions(32)), Ok(()));
+    assert_eq!(of(1, 1, &point(64, 1_024)), Ok(()));
+    for (what, outcome) in [
+        ("issuer", of(200, 1, &extensions(1))),
+        ("entry", of(1, 17, &extensions(1))),
+        ("extensions", of(1, 1, &extensions(33))),
+        ("names", of(1, 1, &point(65, 4))),
+        ("name", of(1, 1, &point(1, 1_025))),
+    ] {
+        assert_eq!(outcome, Err(CrlReason::TooComplex), "{what}");
+    }
+    // The name is shown as that of a certificate is: its first attributes.
+    let long = Crl::read(unsigned(100, 1, &[])).unwrap();
+    assert!(long.issuer().len() <= 200, "{}", long.issuer());
+}
+
 #[test]
 fn a_crl_cut_anywhere_is_malformed_and_never_a_panic() {
     let ca = Authority::root("Contoso Root").unwrap();

@@ -97,6 +97,7 @@ pub(super) fn crls_that_cannot_be_used_are_reported_by_check() {
             (point.clone(), true, vec![0x30, 3, 0x84, 1, 0xff]),
             "crl_indirect",
         ),
+        ((point.clone(), true, long_name()), "crl_too_complex"),
         (
             (point.clone(), true, vec![0x30, 4, 0x83, 2, 6, 0x40]),
             "crl_some_reasons",
@@ -118,6 +119,12 @@ pub(super) fn crls_that_cannot_be_used_are_reported_by_check() {
     let whole = lab.site.enterprise.crl(&CrlSpec::default()).unwrap();
     std::fs::write(&file, endless(&whole)).unwrap();
     refused("crl_without_next_update");
+}
+
+/// An issuingDistributionPoint with a name of more bytes than are read.
+fn long_name() -> Vec<u8> {
+    let name = element(0x86, &[&vec![b'a'; 1_025]]);
+    element(0x30, &[&element(0xa0, &[&element(0xa0, &[&name])])])
 }
 
 /// A CRL without its nextUpdate, which is read before its signature is looked at.
