@@ -14,9 +14,9 @@ reasons! {
         /// the file or directory cannot be read, or is too large
         Unreadable "crl_unreadable" (rfc "RFC 5280 §6.3")
             remedy: "put the file in place, readable by the user sipward runs as, at most 64 MiB",
-        /// the trust set has too many CRL files or CRLs, or too many of them wait for their issuer's key
+        /// the trust set has too many CRL files or CRLs, too many of them wait for their issuer's key, or that key has signed CRLs for too many scopes
         TooMany "crl_too_many" (rfc "RFC 5280 §6.3")
-            remedy: "keep at most 256 CRL files with 1024 CRLs, 256 MiB together, for one trust set",
+            remedy: "keep at most 256 CRL files with 1024 CRLs, 256 MiB together, for one trust set; sipward crls shows the scopes, of which a key has 512 at most",
         /// it is not a v2 CRL in PEM or DER
         Malformed "crl_malformed" (rfc "RFC 5280 §5.1")
             remedy: "fetch the CRL from the CA again (openssl crl -in FILE -text shows it)",

@@ -20,6 +20,19 @@ pub(crate) const PATH: u32 = 100;
 /// Bytes of certificates that one step reads: each judge of a path looks through their extensions again.
 pub(crate) const BYTES: usize = 256;
 
+/// CRLs, or names of distribution points, that one step compares.
+const COMPARISONS: usize = 16;
+
+/// The steps of so many comparisons.
+pub(crate) fn comparing(count: usize) -> u32 {
+    u32::try_from(count.div_ceil(COMPARISONS)).unwrap_or(u32::MAX)
+}
+
+/// Comparisons of a search among so many things that are in order.
+pub(crate) fn searching(among: usize) -> usize {
+    (usize::BITS - among.leading_zeros()) as usize
+}
+
 /// The steps that are left to one judgement.
 pub(crate) struct Budget {
     left: Cell<u32>,

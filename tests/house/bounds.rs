@@ -40,7 +40,7 @@ pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
 ];
 
 /// Lines of code outside tests and items under `#[cfg(test)]`.
-pub(crate) const LINES_OF_CODE: usize = 73_500;
+pub(crate) const LINES_OF_CODE: usize = 74_000;
 
 /// What they were before the folders were opened. They came to 42,397 by that; clients' bindings and what follows
 /// from them came after.

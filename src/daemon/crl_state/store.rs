@@ -84,16 +84,22 @@ impl Store {
             }
         }
         // The same bounds as for reading: what is written beyond them would not be read.
-        let mut left = LARGEST;
-        for (series, count) in ledger.all().into_iter().zip(1..) {
+        let (mut files, mut left) = (MOST_FILES, LARGEST);
+        for series in ledger.all_by_share(MOST_FILES, LARGEST) {
             let path = path_of(&directory, series.id());
             let size = series.size();
-            if count > MOST_FILES || size > left {
+            if files == 0 || size > left {
                 let detail = format!("more than {MOST_FILES} files or 1 GiB");
                 hinder(&path, DaemonReason::StateFull, detail);
+                // What has its place there now needs the room that this one had.
+                let removed = remove(&directory, series.id());
+                self.written.remove(&series.id());
+                if let Err(error) = removed {
+                    hinder(&path, DaemonReason::StateUnwritable, error.to_string());
+                }
                 continue;
             }
-            left -= size;
+            (files, left) = (files - 1, left - size);
             let written = self.written.get(&series.id());
             // Unchanged since this process wrote it: no need to read the file back.
             if written.is_some_and(|written| Arc::ptr_eq(written, series)) {
@@ -190,8 +196,10 @@ fn tidy(directory: &Path, ledger: &Ledger) {
         }
     }
     let files = fs::read_dir(directory).map(files_of).unwrap_or_default();
-    // Far from the bound they do no harm, and a topology that comes back finds its CRLs.
-    if files.len() < MOST_FILES / 2 {
+    let length = |path: &PathBuf| fs::symlink_metadata(path).map_or(0, |data| data.len());
+    let bytes: u64 = files.iter().map(|(_, path)| length(path)).sum();
+    // Far from the bounds they do no harm, and a topology that comes back finds its CRLs.
+    if files.len() < MOST_FILES / 2 && bytes < LARGEST / 2 {
         return;
     }
     let mut budget = ReadBudget::default();

@@ -134,9 +134,7 @@ impl Generation {
         let mut points = FoundPoints::default();
         // Those that are in force first, so that the bound never drops a point that is in use.
         for crl in trust.crls.iter().filter(|crl| crl.fetched) {
-            let name = NameKey::of(crl.issuer_der());
-            let held = name.map(|name| self.ledger().holding(&name, crl));
-            for id in held.unwrap_or_default() {
+            for id in self.ledger().holding(crl) {
                 if let (Some(series), Some(uri)) = (self.ledger().get(id), crl.file.to_str()) {
                     points.add([uri.to_owned()], series.key());
                 }

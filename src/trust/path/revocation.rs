@@ -31,7 +31,14 @@ pub(crate) fn check(
     let mut cleared = None;
     for (place, (certificate, issuer)) in in_scope(path, set.scope).iter().enumerate() {
         let other_issuer_keys = other_issuer_keys(path, known, certificate);
-        match clear(certificate, issuer, &other_issuer_keys, known, at, grace) {
+        match clear(
+            certificate,
+            issuer,
+            &other_issuer_keys,
+            known,
+            (at, grace),
+            path.budget(),
+        ) {
             // The decision records the CRL of the leaf, whose age shows how fresh the verdict is.
             Ok(crl) if place == 0 => {
                 let age = at.as_secs().saturating_sub(crl.this_update());

@@ -3,11 +3,13 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlReason, HeldCrl};
 use crate::trust::revocation::crl_signature::{is_signed_acceptably, is_signed_with};
+use crate::trust::revocation::issuers::Issuers;
 use crate::trust::revocation::ledger::{Entered, Ledger};
 use crate::trust::revocation::offers::{AdmittedCrls, Offer, RejectedCrl, SetSources, Terms};
-use crate::trust::revocation::{issuers::Issuers, series::SeriesId};
+use crate::trust::revocation::scope_key::ScopeKey;
+use crate::trust::revocation::series::{Series, SeriesId};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How far a CA's clock may be ahead of this machine's: five minutes, as Kerberos allows between two machines.
@@ -16,6 +18,9 @@ const SKEW: u64 = 300;
 ///
 /// Without a bound a CA's directory of old CRLs could fill the memory at each reading.
 const MOST_OFFERED: usize = 1_024;
+/// Keys that are tried on a CRL because they have signed others of its issuer. A CA has a few in its life; whoever shows
+/// hundreds under one name would have each tried on each of its CRLs.
+const MOST_TRIED: usize = 8;
 
 /// Holds what some sets offer against everything that was ever proven; `others` are the other sets' names with their
 /// sources.
@@ -40,21 +45,34 @@ pub(crate) fn admit<'a>(
     let offering = offers.iter().filter_map(|o| Some((o.set.1, o.before?)));
     let before: Vec<(&str, &SetSources)> = others.iter().copied().chain(offering).collect();
     admission.promote(&before);
-    let others = others.iter().map(|(_, sources)| *sources);
-    let mut present: HashSet<[u8; 32]> = others.flat_map(digests).collect();
+    let sources = others.iter().map(|(_, sources)| *sources);
+    let mut present: HashSet<[u8; 32]> = sources.flat_map(digests).collect();
     // In the order of the topology, so that the same sources always lead to the same reports.
     let mut by_set = BTreeMap::new();
     let mut before = HashMap::new();
+    let mut names = HashMap::new();
     for offer in offers {
-        let (set, _) = offer.set;
+        let (set, name) = offer.set;
         before.insert(set, offer.before);
+        names.insert(set, name);
         let sources = admission.take(offer);
         // Present means: in some source of some set at this moment.
         present.extend(digests(&sources));
         by_set.insert(set, sources);
     }
     // Only now is it known which CRLs are present anywhere, and so which older one is a rollback.
-    admission.settle(&present, &mut by_set, &before);
+    admission.settle_older(&present, &mut by_set, &before);
+    // The sets of each one that waits, so that each set has room for its own.
+    let own = by_set.iter();
+    let own = own.map(|(set, sources)| (names.get(set).copied().unwrap_or_default(), sources));
+    let mut owners: HashMap<[u8; 32], BTreeSet<&str>> = HashMap::new();
+    for (name, sources) in others.iter().copied().chain(own) {
+        for digest in &sources.waiting {
+            owners.entry(*digest).or_default().insert(name);
+        }
+    }
+    admission.settle(&present, &owners);
+    admission.settle_waiting(&mut by_set);
     AdmittedCrls {
         ledger: admission.ledger,
         sources: by_set,
@@ -94,22 +112,24 @@ impl AdmissionRun<'_> {
         for (name, crl) in waiting {
             // Looked at again in every run: the check of a signature is kept with the CRL, so that it costs
             // nothing the second time.
-            for key in self.signers(&name, &crl) {
-                // Whoever offered it while it waited gets the credit; without one the series is the CA's
-                // alone.
-                let set = sets.get(crl.digest()).copied().unwrap_or_default();
+            // Whoever offered it while it waited gets the credit; without one the series is the CA's
+            // alone.
+            let set = sets.get(crl.digest()).copied().unwrap_or_default();
+            for key in self.signers(&name, &crl, set) {
                 self.ledger.enter(&name, &key, &crl, set);
             }
         }
     }
 
-    /// The known keys of a name that signed a CRL.
-    fn signers(&self, name: &NameKey, crl: &HeldCrl) -> Vec<Arc<[u8]>> {
+    /// The known keys of a name that signed a CRL which a set offers.
+    fn signers(&self, name: &NameKey, crl: &HeldCrl, set: &str) -> Vec<Arc<[u8]>> {
         // Keys of the anchors, keys that signed before, and a key that a peer's path has shown: CRLs of a CA
         // below the anchors are proven by the last.
         let mut keys: Vec<Arc<[u8]>> = self.terms.keys.named(name).to_vec();
         let proven = crl.proven_by().map(Arc::from);
-        let known = self.ledger.named(name).map(|series| series.key().into());
+        // Those by which the set has offered CRLs come first, so that no other set's CAs can crowd them out under
+        // the same name; one that is left out is tried when a peer shows it.
+        let known = self.ledger.keys(name, set).take(MOST_TRIED).cloned();
         for key in known.chain(proven) {
             if !keys.contains(&key) {
                 keys.push(key);
@@ -168,12 +188,12 @@ impl AdmissionRun<'_> {
             return Some(CrlReason::UnsupportedSignature);
         }
         // A clock that was set back must not throw out a CRL that was accepted before.
-        let is_held = !self.ledger.holding(&name, crl).is_empty();
+        let is_held = self.ledger.holding(crl).next().is_some();
         let at = self.terms.at.as_secs();
         if !is_held && crl.this_update() > at.saturating_add(SKEW) {
             return Some(CrlReason::Future);
         }
-        let signers = self.signers(&name, crl);
+        let signers = self.signers(&name, crl, set_name);
         if signers.is_empty() {
             // A CRL under the name of a CA that is known, signed with another key, may be an impostor's: that
             // is reported. Of an unknown CA it is merely not of use yet.
@@ -222,8 +242,8 @@ impl AdmissionRun<'_> {
         });
     }
 
-    /// What can only be said when everything was offered.
-    fn settle(
+    /// Which older one is a rollback can only be said when everything was offered.
+    fn settle_older(
         &mut self,
         present: &HashSet<[u8; 32]>,
         by_set: &mut BTreeMap<usize, SetSources>,
@@ -244,19 +264,14 @@ impl AdmissionRun<'_> {
                 self.refuse(set, crl, CrlReason::Older);
             }
         }
+    }
+
+    /// What stays in force or waits, by what is offered; `owners` has the sets of those that wait.
+    fn settle(&mut self, present: &HashSet<[u8; 32]>, owners: &HashMap<[u8; 32], BTreeSet<&str>>) {
         let (grace, at) = (self.terms.grace, self.terms.at.as_secs());
         let until = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
         // Before pruning: what is promoted now is proven, and may be what keeps a series in use.
-        self.put_waiting(until, at);
-        // A CRL that was promoted, or fell out for lack of room, waits no more.
-        let waiting: HashSet<[u8; 32]> = self
-            .ledger
-            .all_waiting()
-            .map(|(_, crl)| *crl.digest())
-            .collect();
-        for sources in by_set.values_mut() {
-            sources.waiting.retain(|digest| waiting.contains(digest));
-        }
+        self.put_waiting(until, at, owners);
         // Last, when it is known what is still offered.
         self.ledger.prune(present, &self.terms.sets, until, at);
         // Whether the refusal harms anybody: with another CRL in force nothing changes for peers.
@@ -266,13 +281,27 @@ impl AdmissionRun<'_> {
         }
     }
 
+    /// A CRL that was promoted, or fell out for lack of room, waits no more.
+    fn settle_waiting(&self, by_set: &mut BTreeMap<usize, SetSources>) {
+        let waiting = self.ledger.all_waiting();
+        let waiting: HashSet<[u8; 32]> = waiting.map(|(_, crl)| *crl.digest()).collect();
+        for sources in by_set.values_mut() {
+            sources.waiting.retain(|digest| waiting.contains(digest));
+        }
+    }
+
     /// Keeps those beside whose issuer's key is unknown: what was there before and is current, and what came.
-    fn put_waiting(&mut self, until: impl Fn(&HeldCrl) -> u64, at: u64) {
+    fn put_waiting(
+        &mut self,
+        until: impl Fn(&HeldCrl) -> u64,
+        at: u64,
+        owners: &HashMap<[u8; 32], BTreeSet<&str>>,
+    ) {
         // Current, not yet proven and in no series: everything else has nothing to wait for.
-        let waits = |(name, crl): &(&NameKey, &HeldCrl)| {
+        let waits = |(_, crl): &(&NameKey, &HeldCrl)| {
             until(crl) > at
                 && crl.proven_by().is_none()
-                && self.ledger.holding(name, crl).is_empty()
+                && self.ledger.holding(crl).next().is_none()
         };
         let held = self.ledger.all_waiting().filter(waits);
         let mut waiting: Vec<_> = held
@@ -280,8 +309,8 @@ impl AdmissionRun<'_> {
             .collect();
         waiting.extend(self.waiting.iter().map(|w| (w.1.clone(), w.2.clone())));
         let offered: HashSet<[u8; 32]> = self.waiting.iter().map(|w| *w.2.digest()).collect();
-        // Bounded over all sets: waiting CRLs are unproven, and a large one could be anybody's.
-        let left_out = self.ledger.set_waiting(waiting, &offered);
+        // Bounded for each set: waiting CRLs are unproven, and a large one could be anybody's.
+        let left_out = self.ledger.set_waiting(waiting, &offered, owners);
         let left_out: HashSet<_> = left_out.iter().map(|crl| *crl.digest()).collect();
         for (set, _, crl) in std::mem::take(&mut self.waiting) {
             if left_out.contains(crl.digest()) {
@@ -300,16 +329,19 @@ impl AdmissionRun<'_> {
         crl: &HeldCrl,
         present: &HashSet<[u8; 32]>,
     ) -> bool {
-        let own = self.ledger.named(name).find(|series| series.id() == id);
-        // The series is not in the ledger when the CRL was outdated by one of a wider scope.
-        // In its own series, or in one of a wider scope that outdates it.
-        self.ledger.named(name).any(|series| {
-            let of_key = own.is_none_or(|own| series.key() == own.key());
-            let wider = series.scope().includes(crl.scope()) && series.outdates(crl);
+        let is_present = |series: &Series| {
             let mut held = series.crls().iter();
-            of_key
-                && (series.id() == id || wider)
-                && held.any(|held| present.contains(held.digest()))
-        })
+            held.any(|held| present.contains(held.digest()))
+        };
+        let scope = ScopeKey::of(crl.scope());
+        // In one of a wider scope that outdates it.
+        let wider = |series: &Arc<Series>| {
+            is_present(series) && series.outdates(crl) && series.includes(crl.scope(), &scope)
+        };
+        match self.ledger.get(id) {
+            Some(own) => is_present(own) || self.ledger.of_key(name, own.key()).any(wider),
+            // The series is not in the ledger when the CRL was outdated by one of a wider scope.
+            None => self.ledger.named(name).any(wider),
+        }
     }
 }

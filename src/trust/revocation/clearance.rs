@@ -1,10 +1,13 @@
 //! Whether the CRLs that are known clear one certificate (RFC 5280 §6.3.3).
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{Crl, CrlScope, HeldCrl, show_moment};
+use crate::topology::{Crl, CrlScope, show_moment};
+use crate::trust::budget::{self, BYTES, Budget, comparing};
 use crate::trust::certificate::text::subject_text;
+use crate::trust::revocation::covering::{CoveringCrl, newest};
+use crate::trust::revocation::crl_signature::{is_signed_with, was_tried};
+use crate::trust::revocation::distribution::CrlCoverage;
 use crate::trust::revocation::{
-    age::CrlAge, crl_signature::is_signed_with, distribution::CrlCoverage, issuers::Issuers,
-    ledger::Ledger, offers::UnusedCrl,
+    issuers::Issuers, ledger::Ledger, offers::UnusedCrl, series::SeriesId,
 };
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
@@ -31,76 +34,82 @@ pub(crate) struct Issuer<'p> {
     pub(crate) signs_crls: bool,
 }
 
-/// A CRL that covers a certificate; or, where that has gone, what is known of it.
+/// The certificate that is to be cleared.
+struct Subject<'s, 'c> {
+    coverage: &'s CrlCoverage<'c>,
+    /// The serial number's bytes.
+    serial: &'s [u8],
+    /// Its issuer's name.
+    issuer: &'s NameKey,
+    budget: &'s Budget,
+}
+
+impl Subject<'_, '_> {
+    /// The CRLs by `key` that cover the certificate, the newest of each scope.
+    fn covering<'l>(
+        &self,
+        ledger: &'l Ledger,
+        key: &[u8],
+    ) -> Result<Vec<CoveringCrl<'l>>, StepRefusal> {
+        let scopes = || ledger.of_key(self.issuer, key);
+        self.coverage
+            .pay(scopes().map(|s| s.scope()), self.budget)?;
+        // Proven CRLs first, then those that wait for a key and turn out to be signed by this one.
+        let mut covering = Vec::new();
+        for series in scopes().filter(|s| self.coverage.is_covered_by(s.scope())) {
+            let crls = series.crls().iter();
+            covering.extend(crls.map(|crl| CoveringCrl::of(crl, series.id())));
+            if series.crls().is_empty() {
+                covering.push(CoveringCrl::gone(series));
+            }
+        }
+        let waiting = ledger.waiting(self.issuer);
+        let scopes = waiting.iter().map(|crl| crl.scope());
+        self.coverage.pay(scopes, self.budget)?;
+        for crl in waiting {
+            if self.coverage.is_covered_by(crl.scope()) && is_proven(crl, key, self.budget)? {
+                let names = crl.scope().names().iter();
+                self.budget.spend(octets(names.map(Vec::len).sum()))?;
+                let id = SeriesId::of(key, self.issuer, crl.scope());
+                covering.push(CoveringCrl::of(crl, id));
+            }
+        }
+        newest(covering, self.budget)
+    }
+
+    /// Whether one of these lists the certificate.
+    fn is_listed(&self, in_crls: &[CoveringCrl<'_>]) -> Result<bool, StepRefusal> {
+        let crls = || in_crls.iter().filter_map(|one| one.crl);
+        let looks = crls().map(|crl| budget::searching(crl.revoked()));
+        self.budget.spend(comparing(looks.sum()))?;
+        Ok(crls().any(|crl| crl.lists(self.serial)))
+    }
+}
+
+/// The steps of reading so many bytes.
+fn octets(count: usize) -> u32 {
+    u32::try_from(count.div_ceil(BYTES)).unwrap_or(u32::MAX)
+}
+
+/// Bytes of a CRL that one step hashes to check its signature, and steps of the check: less than it takes.
 ///
-/// A CRL that has gone out of the ledger still counts by its age: an older one must not take its place.
-struct CoveringCrl<'l> {
-    crl: Option<&'l HeldCrl>,
-    scope: &'l CrlScope,
-    age: CrlAge<'l>,
-    next_update: u64,
-}
+/// A key is tried once on a CRL that waits, however large, and all that may wait must find room in one budget, or nobody
+/// could ever show the key that it waits for.
+const HASHED: u64 = 64 * 1024;
+const CHECKED: u32 = 6;
 
-impl<'l> CoveringCrl<'l> {
-    /// Whether a newer one takes its place.
-    fn yields_to(&self, other: &Self) -> bool {
-        // Two scopes may be numbered apart from each other, so that across scopes number and time must agree.
-        if self.scope == other.scope {
-            self.age.is_older_than(other.age)
-        } else {
-            self.age.is_outdated_by(other.age)
-        }
-    }
-
-    fn of(crl: &'l HeldCrl) -> Self {
-        Self {
-            crl: Some(crl),
-            scope: crl.scope(),
-            age: CrlAge::of(crl),
-            next_update: crl.next_update(),
-        }
-    }
-}
-
-/// The CRLs by `key` that cover a certificate of an issuer's name, the newest of each scope.
-fn covering<'l>(
-    ledger: &'l Ledger,
-    name: &NameKey,
-    key: &[u8],
-    covers: impl Fn(&CrlScope) -> bool,
-) -> Vec<CoveringCrl<'l>> {
-    // Proven CRLs first, then those that wait for a key and turn out to be signed by this one.
-    let mut covering = Vec::new();
-    for series in ledger.named(name) {
-        if series.key() != key || !covers(series.scope()) {
-            continue;
-        }
-        covering.extend(series.crls().iter().map(CoveringCrl::of));
-        if series.crls().is_empty() {
-            covering.push(CoveringCrl {
-                crl: None,
-                scope: series.scope(),
-                age: CrlAge {
-                    number: series.number(),
-                    this_update: series.this_update(),
-                },
-                next_update: series.next_update(),
-            });
-        }
-    }
+/// Whether a CRL that waits was signed with a key, paid from a budget.
+pub(crate) fn is_proven(crl: &Crl, key: &[u8], budget: &Budget) -> Result<bool, StepRefusal> {
     let spki = SubjectPublicKeyInfoDer::from(key);
-    let waiting = ledger.waiting(name).iter();
-    let waiting = waiting.filter(|crl| covers(crl.scope()) && is_signed_with(crl, &spki));
-    covering.extend(waiting.map(CoveringCrl::of));
-    // Compared with each other and not sorted: CRLs of different scopes may be incomparable, and then all of
-    // them count.
-    let newest: Vec<bool> = covering
-        .iter()
-        .map(|one| !covering.iter().any(|other| one.yields_to(other)))
-        .collect();
-    let mut newest = newest.into_iter();
-    covering.retain(|_| newest.next().unwrap_or(false));
-    covering
+    let steps = if was_tried(crl, &spki) {
+        1
+    } else {
+        u32::try_from(crl.size() / HASHED)
+            .unwrap_or(u32::MAX)
+            .saturating_add(CHECKED)
+    };
+    budget.spend(steps)?;
+    Ok(is_signed_with(crl, &spki))
 }
 
 /// Finds the CRL that clears one certificate.
@@ -117,27 +126,27 @@ pub(crate) fn clear<'c>(
     issuer: &Issuer<'_>,
     other_issuer_keys: &[&[u8]],
     known: &KnownCrls<'c>,
-    at: UnixTime,
-    grace: u64,
+    (at, grace): (UnixTime, u64),
+    budget: &Budget,
 ) -> Result<&'c Crl, StepRefusal> {
     let name = NameKey::of(certificate.issuer().as_raw());
     let name = name.ok_or_else(|| StepRefusal::from(TrustReason::MalformedCertificate))?;
     let coverage = CrlCoverage::of(certificate);
-    let covers = |scope: &CrlScope| coverage.is_covered_by(scope);
-    let covering_by = |key: &[u8]| covering(known.ledger, &name, key, covers);
-    let lists = |one: &CoveringCrl<'_>| {
-        let crl = one.crl;
-        crl.is_some_and(|crl| crl.lists(certificate.raw_serial()))
+    let subject = Subject {
+        coverage: &coverage,
+        serial: certificate.raw_serial(),
+        issuer: &name,
+        budget,
     };
     let key = issuer.key.as_ref();
-    let own = covering_by(key);
+    let own = subject.covering(known.ledger, key)?;
     let others = other_issuer_keys.iter().filter(|other| **other != key);
     // Revocation is looked at before anything else, in every CRL by any key of the issuer: what a CA has
     // revoked stays revoked, even if that CRL could clear nobody.
-    let revoked = issuer.signs_crls && own.iter().any(lists)
-        || others
-            .into_iter()
-            .any(|other| covering_by(other).iter().any(lists));
+    let mut revoked = issuer.signs_crls && subject.is_listed(&own)?;
+    for other in others {
+        revoked = revoked || subject.is_listed(&subject.covering(known.ledger, other)?)?;
+    }
     if revoked {
         let subject = subject_text(certificate.subject());
         let serial = certificate.raw_serial_as_string();
@@ -145,7 +154,7 @@ pub(crate) fn clear<'c>(
     }
     // Without a CRL by the issuer's own key nothing is known about the certificate.
     if own.is_empty() {
-        return Err(uncovered(certificate, &coverage, &name, known));
+        return Err(uncovered(certificate, &subject, known)?);
     }
     if !issuer.signs_crls {
         return Err(TrustReason::CrlSignerUnfit.because(subject_text(certificate.issuer())));
@@ -165,14 +174,15 @@ pub(crate) fn clear<'c>(
 }
 
 /// Why nothing covers a certificate.
+///
+/// # Errors
+/// That the budget is used up.
 fn uncovered(
     certificate: &X509Certificate<'_>,
-    coverage: &CrlCoverage<'_>,
-    name: &NameKey,
+    about: &Subject<'_, '_>,
     known: &KnownCrls<'_>,
-) -> StepRefusal {
-    let covers = |scope: &CrlScope| coverage.is_covered_by(scope);
-    let ledger = known.ledger;
+) -> Result<StepRefusal, StepRefusal> {
+    let (coverage, name, ledger) = (about.coverage, about.issuer, known.ledger);
     // What is there was signed by another key.
     let series = ledger
         .named(name)
@@ -182,9 +192,16 @@ fn uncovered(
     let scopes: Vec<&CrlScope> = scopes
         .chain(ledger.waiting(name).iter().map(|crl| crl.scope()))
         .collect();
-    let unfit = known.unfit.iter().filter(|unfit| {
-        NameKey::of(unfit.crl.issuer_der()).as_ref() == Some(name) && covers(unfit.crl.scope())
-    });
+    coverage.pay(scopes.iter().copied(), about.budget)?;
+    let covers = |scope: &CrlScope| coverage.is_covered_by(scope);
+    // Their issuers' names are read for it.
+    let names = known.unfit.iter().map(|u| u.crl.issuer_der().len());
+    about.budget.spend(octets(names.sum()))?;
+    let unfit = known.unfit.iter();
+    let unfit = unfit.filter(|u| NameKey::of(u.crl.issuer_der()).as_ref() == Some(name));
+    let unfit: Vec<&UnusedCrl> = unfit.collect();
+    coverage.pay(unfit.iter().map(|u| u.crl.scope()), about.budget)?;
+    let unfit = unfit.into_iter().filter(|u| covers(u.crl.scope()));
     // Of several the one that got furthest, whatever the order of the files.
     let reason = match unfit.map(UnusedCrl::reason).max() {
         Some(reason) => reason,
@@ -200,5 +217,5 @@ fn uncovered(
     };
     let issuer = subject_text(certificate.issuer());
     let subject = subject_text(certificate.subject());
-    reason.because(format!("CRL of {issuer} for {subject}{partitions}"))
+    Ok(reason.because(format!("CRL of {issuer} for {subject}{partitions}")))
 }

@@ -32,6 +32,11 @@ pub(crate) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bo
     good
 }
 
+/// Whether it is known whether the key made the CRL's signature.
+pub(crate) fn was_tried(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
+    crl.proven_by() == Some(key.as_ref()) || crl.is_refuted(key.as_ref())
+}
+
 /// Whether `signature` over `bytes` is by `key`; `algorithm` is an AlgorithmIdentifier's content.
 fn verifies(
     key: &SubjectPublicKeyInfoDer<'_>,

@@ -1,6 +1,8 @@
 //! Distribution points: which CRL covers which certificate (RFC 5280 §4.2.1.13, §5.2.5 and §6.3.3 (b)).
 use crate::topology::der::{Der, SEQUENCE, context, context_value};
 use crate::topology::{CrlScope, general_names};
+use crate::trust::StepRefusal;
+use crate::trust::budget::{Budget, comparing, searching};
 use std::cell::OnceCell;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::asn1_rs::{Oid, oid};
@@ -22,8 +24,9 @@ const MOST_POINTS: usize = 32;
 /// Which CRLs of its issuer a certificate is covered by; its points are read once, when a CRL asks for them.
 pub(crate) struct CrlCoverage<'c> {
     certificate: &'c X509Certificate<'c>,
+    /// The names of its points, in order and each once.
     // Most CRLs have no distribution point, and then the certificate's are never read.
-    points: OnceCell<Vec<Vec<Vec<u8>>>>,
+    points: OnceCell<Vec<Vec<u8>>>,
 }
 
 impl<'c> CrlCoverage<'c> {
@@ -45,8 +48,51 @@ impl<'c> CrlCoverage<'c> {
         if scope.users_only && authority || scope.authorities_only && !authority {
             return false;
         }
-        let points = || self.points.get_or_init(|| points(self.certificate));
-        scope.names().is_empty() || points().iter().flatten().any(|name| scope.is_named(name))
+        if scope.names().is_empty() {
+            return true;
+        }
+        // The fewer are looked for among the more: both are in order.
+        let points = self.points();
+        if points.len() <= scope.names().len() {
+            return points.iter().any(|name| scope.is_named(name));
+        }
+        let mut names = scope.names().iter();
+        names.any(|name| points.binary_search(name).is_ok())
+    }
+
+    /// Pays for holding the certificate against these scopes, before it is done.
+    ///
+    /// # Errors
+    /// That the budget is used up.
+    pub(crate) fn pay<'s>(
+        &self,
+        scopes: impl Iterator<Item = &'s CrlScope>,
+        budget: &Budget,
+    ) -> Result<(), StepRefusal> {
+        let mut comparisons = 0;
+        for scope in scopes {
+            let names = scope.names().len();
+            comparisons += 1;
+            if names > 0 {
+                if self.points.get().is_none() {
+                    // They are put in order once.
+                    let points = self.points().len();
+                    comparisons += points * searching(points);
+                }
+                let points = self.points().len();
+                comparisons += names.min(points) * searching(names.max(points));
+            }
+        }
+        budget.spend(comparing(comparisons))
+    }
+
+    fn points(&self) -> &[Vec<u8>] {
+        self.points.get_or_init(|| {
+            let mut names: Vec<Vec<u8>> = points(self.certificate).into_iter().flatten().collect();
+            names.sort_unstable();
+            names.dedup();
+            names
+        })
     }
 }
 

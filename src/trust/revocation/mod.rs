@@ -2,6 +2,7 @@
 pub(crate) mod admission;
 mod age;
 pub(crate) mod clearance;
+mod covering;
 pub(crate) mod crl_signature;
 pub(crate) mod distribution;
 pub(crate) mod issuers;
@@ -10,4 +11,6 @@ pub(crate) mod ocsp;
 mod ocsp_response;
 pub(crate) mod offers;
 pub(crate) mod record;
+pub(crate) mod room;
+pub(crate) mod scope_key;
 pub(crate) mod series;

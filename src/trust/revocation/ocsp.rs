@@ -1,11 +1,11 @@
 //! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and its status is `good`.
 use crate::topology::der::{self, Element, magnitude};
 use crate::topology::distinguished_name::{NameKey, same_name};
-use crate::topology::show_moment;
-use crate::trust::budget::Budget;
+use crate::topology::{HeldCrl, show_moment};
+use crate::trust::budget::{Budget, comparing, searching};
 use crate::trust::certificate::{signature::SignedPart, text::subject_text, validity::window};
 use crate::trust::revocation::ocsp_response::{BasicResponse, CertStatus, only, read};
-use crate::trust::revocation::{crl_signature::is_signed_with, ledger::Ledger};
+use crate::trust::revocation::{clearance::is_proven, ledger::Ledger};
 use crate::trust::{StepRefusal, TrustReason};
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
@@ -158,16 +158,21 @@ fn unfit(
     if at < begin || at > end {
         return Ok(Some("not valid now"));
     }
-    let name = NameKey::of(delegate.issuer().as_raw());
-    let series = name.iter().flat_map(|name| about.ledger.named(name));
+    let Some(name) = NameKey::of(delegate.issuer().as_raw()) else {
+        return Ok(Some("not issued by the certificate's own issuer"));
+    };
+    let key = about.issuer_key.as_ref();
     // The delegate may be revoked as any other certificate. OCSP about it would be a circle, so CRLs decide
     // (RFC 6960 §4.2.2.2.1).
-    let series = series.filter(|series| series.key() == about.issuer_key.as_ref());
-    let waiting = name.iter().flat_map(|name| about.ledger.waiting(name));
-    let waiting = waiting.filter(|crl| is_signed_with(crl, about.issuer_key));
-    let revoked = series
-        .flat_map(|series| series.crls())
-        .chain(waiting)
-        .any(|crl| crl.lists(delegate.raw_serial()));
+    let series = about.ledger.of_key(&name, key);
+    let mut crls: Vec<&HeldCrl> = series.flat_map(|series| series.crls()).collect();
+    for crl in about.ledger.waiting(&name) {
+        if is_proven(crl, key, about.budget)? {
+            crls.push(crl);
+        }
+    }
+    let looks = crls.iter().map(|crl| searching(crl.revoked()) + 1);
+    about.budget.spend(comparing(looks.sum()))?;
+    let revoked = crls.iter().any(|crl| crl.lists(delegate.raw_serial()));
     Ok(revoked.then_some("revoked"))
 }

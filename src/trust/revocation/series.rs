@@ -3,6 +3,7 @@ use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlScope, HeldCrl, Pin, order_of_numbers, sha256};
 use crate::trust::certificate::text::hex;
 use crate::trust::revocation::age::CrlAge;
+use crate::trust::revocation::scope_key::ScopeKey;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -21,6 +22,9 @@ const MOST_SETS: usize = 64;
 pub struct SeriesId([u8; 16]);
 
 impl SeriesId {
+    /// None comes before it.
+    pub(crate) const FIRST: Self = Self([0; 16]);
+
     /// Of a SubjectPublicKeyInfo, the issuer's name and the scope.
     pub(crate) fn of(key: &[u8], name: &NameKey, scope: &CrlScope) -> Self {
         let mut text = Vec::new();
@@ -69,6 +73,7 @@ pub struct Series {
     issuer: (Vec<u8>, String),
     // Part of the identity: a CA numbers the CRLs of each scope by themselves.
     scope: CrlScope,
+    scope_key: ScopeKey,
     /// Of one age, mostly one; none: it went.
     crls: Vec<HeldCrl>,
     last: Last,
@@ -111,6 +116,7 @@ impl Series {
             name,
             issuer: (crl.issuer_der().to_vec(), crl.issuer().to_owned()),
             scope: crl.scope().clone(),
+            scope_key: ScopeKey::of(crl.scope()),
             last: Last::of(&crl, None),
             crls: vec![crl],
             sets: BTreeSet::from([set.to_owned()]),
@@ -131,6 +137,7 @@ impl Series {
             key: key.into(),
             name,
             issuer,
+            scope_key: ScopeKey::of(&scope),
             scope,
             crls,
             last,
@@ -165,6 +172,10 @@ impl Series {
     /// Those in force; none: the newest went when it was stale, and nothing older comes back.
     pub fn crls(&self) -> &[HeldCrl] {
         &self.crls
+    }
+    /// What goes last when there is not room for all: CRLs in force, and the newest.
+    pub(crate) fn worth(&self) -> (bool, u64, SeriesId) {
+        (!self.crls.is_empty(), self.this_update(), self.id)
     }
     pub(crate) fn last(&self) -> &Last {
         &self.last
@@ -202,9 +213,23 @@ impl Series {
     pub fn sets(&self) -> &BTreeSet<String> {
         &self.sets
     }
-    /// Bytes of its CRLs.
+    /// Whether its scope includes another one.
+    pub(crate) fn includes(&self, scope: &CrlScope, key: &ScopeKey) -> bool {
+        self.scope_key.may_include(key) && self.scope.includes(scope)
+    }
+    /// Its own scope, as it is held against others.
+    pub(crate) fn scope_key(&self) -> &ScopeKey {
+        &self.scope_key
+    }
+    /// Bytes that its record takes at most: its CRLs, and what is known of them, of which most is in base64.
     pub fn size(&self) -> u64 {
-        self.crls.iter().map(|crl| crl.size()).sum()
+        let texts = self.issuer.1.len() + self.sets.iter().map(|set| set.len() + 8).sum::<usize>();
+        let places = self.crls.iter().map(|crl| crl.file.as_os_str().len() + 128);
+        let names = self.scope.names().iter().map(|name| name.len() + 8);
+        let octets = self.key.len() + self.issuer.0.len() + names.sum::<usize>();
+        // A character of a text takes six in JSON at most, of base64 four stand for three bytes.
+        let known = 512 + 6 * (texts + places.sum::<usize>()) + octets.div_ceil(3) * 4;
+        known as u64 + self.crls.iter().map(|crl| crl.size()).sum::<u64>()
     }
 
     /// How a CRL of the series stands to the newest: by CRL number, then by thisUpdate; by thisUpdate alone where one of

@@ -1,6 +1,7 @@
 //! CRLs that somebody would like to see in force again, and those of CAs that changed their key: whatever the order, the place
 //! and the encoding, the newest that an issuer's key was proven to have signed speaks (RFC 5280 §5.2.3, §6.3.3).
 mod keys;
+mod partitions;
 mod records;
 
 use super::{World, inbound, later};
