@@ -577,6 +577,12 @@ pub fn dialog(data: &[u8]) {
         if let Some((at, with)) = harm.take() {
             let at = usize::from(at) * 4 % octets.len();
             octets[at] = with;
+            // A damaged one may have an answer of its own beside that of a sound one of the same transaction.
+            if let Some(link) = world.parties[party].link
+                && is_one_message(&octets)
+            {
+                world.finals.remove(&asked(link, &octets));
+            }
         }
         world.send(party, &octets, is_sound);
     }

@@ -163,10 +163,11 @@ impl Reception {
         if here >= rules.crowded {
             self.make_room();
         }
-        // The last descriptors are for those who are known.
+        // The last descriptors are for those who are known. A balancer's address says nothing of who comes: that is looked
+        // at again when its header has.
         let sockets = rules.sockets - priority.leaves(rules.sockets / 8);
         let left = sockets.saturating_sub(here).min(limits.waiting);
-        if left == 0 || self.is_full(limits.connections) {
+        if left == 0 || self.room(&rules, priority) == 0 {
             return self.refuse(remote, listener, ConnectionReason::TooManyConnections);
         }
         // After the bounds: who is refused costs no system call more.

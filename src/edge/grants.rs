@@ -5,7 +5,8 @@
 use super::admission::{ShardLoad, ShardPlace};
 use super::clock;
 use super::lobby::Candidate;
-use super::reception::Reception;
+use super::priority::Priority;
+use super::reception::{AcceptRules, Reception};
 use crate::reason::ConnectionReason;
 use crate::topology::Limits;
 use std::rc::Rc;
@@ -13,10 +14,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Reception {
-    /// Whether no shard takes another connection.
-    pub(super) fn is_full(&self, connections: usize) -> bool {
-        let mut loads = self.loads.iter();
-        loads.all(|load| load.connections() >= connections)
+    /// How many more connections the shards take of who is known so well. The last places are for those who are known, and
+    /// the very last for peers, whichever of the descriptors and `connections` binds.
+    pub(super) fn room(&self, rules: &AcceptRules, priority: Priority) -> usize {
+        let shards = rules.limits.connections.saturating_mul(self.loads.len());
+        let most = rules.sockets.min(shards);
+        let most = most.saturating_sub(priority.leaves(most / 8));
+        most.saturating_sub(self.connections())
     }
 
     /// The connections in all shards.
@@ -60,11 +64,12 @@ impl Reception {
         let bound = limits.handshakes.saturating_mul(self.loads.len());
         loop {
             let candidates = self.lobby.borrow().candidates();
-            let first = candidates.into_iter().flatten().next()?;
+            candidates.iter().flatten().next()?;
             // Nobody waits for a connection to end: that may take hours.
-            if self.is_full(limits.connections) {
+            let mut each = candidates.iter().flatten();
+            if let Some(shut_out) = each.find(|it| self.room(&rules, it.priority) == 0) {
                 let reason = ConnectionReason::TooManyConnections;
-                self.lobby.borrow_mut().refuse(first, reason);
+                self.lobby.borrow_mut().refuse(*shut_out, reason);
                 continue;
             }
             // Woken again when one has answered a hello.

@@ -159,8 +159,14 @@ impl Guest {
                 ConnectionReason::TooManyFromSource,
             ));
         }
+        let priority = reception.priority(source);
+        if reception.room(&reception.rules.load(), priority) == 0 {
+            return Err(HandshakeFailure::refused(
+                ConnectionReason::TooManyConnections,
+            ));
+        }
         self.arrival.started = clock::now();
-        self.place.came_from(source, reception.priority(source));
+        self.place.came_from(source, priority);
         Ok(())
     }
 

@@ -354,6 +354,36 @@ async fn who_waits_for_a_header_takes_no_slot_and_its_balancer_stands_above_stra
     world.stop().await;
 }
 
+/// Whoever comes through it stands where his own address stands, and not where the balancer's does.
+#[tokio::test]
+async fn the_last_places_are_not_for_strangers_behind_the_balancer() {
+    let world = world(|t| {
+        t.section("[limits]").raw("connections", "64");
+    })
+    .await;
+    let mut here = Vec::new();
+    while let Ok(one) = client(&world, &v2(5_000)).await {
+        here.push(one);
+        assert!(here.len() < 64, "some of the places are kept");
+        if here.len() % 8 == 0 {
+            for stranger in &mut here {
+                stranger.write_all(b"\r\n\r\n").await.unwrap();
+            }
+        }
+    }
+    assert!(here.len() >= 60, "{}", here.len());
+    let refused = world
+        .logged("handshake_refused", |e| {
+            e["reason"] == "too_many_connections"
+        })
+        .await;
+    assert_eq!(refused["remote"], "203.0.113.7:5000", "{refused}");
+    // The home server's address.
+    let server = b"PROXY TCP4 127.0.0.1 198.51.100.1 5001 5061\r\n";
+    client(&world, server).await.unwrap();
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn after_a_reload_the_node_looks_at_its_listener_as_its_own_balancer() {
     let mut world = World::new().await;

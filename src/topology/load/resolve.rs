@@ -150,7 +150,8 @@ fn each<'t, R, T>(
         let what = format!("there are more than {MOST_SECTIONS} sections of this kind");
         let remedy = "divide the work among several nodes";
         loading.add(TopologyReason::OutOfRange, excess, what, remedy);
-        return Vec::new();
+        // One that is missing, so that no topology is made whose references lead nowhere.
+        return vec![None];
     }
     sections
         .iter()

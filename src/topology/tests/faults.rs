@@ -214,3 +214,22 @@ fn a_topology_that_is_no_regular_file_is_refused_at_once() {
         assert!(faults[0].what.contains(says), "{}", shown(&faults));
     }
 }
+
+#[test]
+fn of_too_many_sections_of_any_kind_no_topology_is_made() {
+    let lab = Lab::new();
+    for kind in [
+        "peer", "identity", "trust", "listener", "pool", "sibling", "expect",
+    ] {
+        let text = format!(
+            "{}\n{}",
+            edited(&[]),
+            format!("[[{kind}]]\n").repeat(65_536)
+        );
+        let Err(faults) = lab.load(&text) else {
+            panic!("65,536 sections [[{kind}]] were loaded");
+        };
+        // The first that are found are shown, and others may come before.
+        assert!(!faults.is_empty());
+    }
+}
