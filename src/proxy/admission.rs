@@ -123,9 +123,9 @@ pub(crate) fn admit(
     }
     plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
     plan.way = PartnerWay::of(request, &routed, &targets, env);
-    if let Some(key) = tries {
-        env.refused.begin(key, request.inbound.now);
-        plan.tries = tries;
+    if let Some(tries) = tries {
+        tries.begin(env, request.inbound.now);
+        plan.tries = Some(tries);
     }
     Ok(Handling::Forward(plan, targets))
 }

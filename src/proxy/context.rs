@@ -428,8 +428,8 @@ impl ResponseContext {
 
     /// A server has said something to its credentials, or none will.
     pub(super) fn end_try(&mut self, env: &Environment) {
-        if let Some(key) = self.plan.tries.take() {
-            env.refused.heard(key, env.now);
+        if let Some(tries) = self.plan.tries.take() {
+            tries.end(env);
         }
     }
 

@@ -17,11 +17,41 @@ use crate::reason::MessageReason;
 use crate::sip::{HeaderName, Malformed, Message, unescape};
 use std::hash::{Hash as _, Hasher as _};
 use std::net::IpAddr;
+use std::time::Instant;
 
 /// So many times the bound there may be of what is no guess by itself: refusals of a connection that holds a binding, of calls
-/// that its user may not make, say; and tries of one account from one source that no server has said anything to, since the
-/// phones of a hotline have one account and may come back together.
+/// that its user may not make, say; and tries of one source, or of one account from there, that no server has said anything to,
+/// since phones behind one address may come back together, and those of a hotline have one account.
 const MORE: u64 = 10;
+
+/// By what a try counts while no server has said anything to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TriesUnderWay {
+    /// Its account at its source.
+    here: u64,
+    /// Its source; its user there where that has proven itself.
+    own: u64,
+}
+
+impl TriesUnderWay {
+    /// One more is sent to a server.
+    pub(crate) fn begin(self, env: &Environment, now: Instant) {
+        env.refused.begin(self.here, now);
+        env.refused.begin(self.own, now);
+    }
+
+    /// A server has said something to it, or none will.
+    pub(crate) fn end(self, env: &Environment) {
+        env.refused.heard(self.here, env.now);
+        env.refused.heard(self.own, env.now);
+    }
+
+    /// The larger number of those that count by the same.
+    fn count(self, env: &Environment, now: Instant) -> u64 {
+        let count = |key| env.refused.under_way(key, now);
+        count(self.here).max(count(self.own))
+    }
+}
 
 /// Whose credentials they are, by keyed hashes: nobody can aim at the count of another one.
 struct Tried {
@@ -63,11 +93,11 @@ impl Tried {
 /// Whether a request may try its credentials. Returns what is counted while no server has said anything to it.
 ///
 /// # Errors
-/// There were too many tries.
+/// There were too many tries, or too many wait for an answer.
 pub(crate) fn may_try(
     request: &InboundRequest<'_, '_>,
     env: &Environment,
-) -> Result<Option<u64>, MessageReason> {
+) -> Result<Option<TriesUnderWay>, MessageReason> {
     let inbound = request.inbound;
     if !has_credentials(inbound.message) || !inbound.leg.is_client() {
         return Ok(None);
@@ -77,12 +107,13 @@ pub(crate) fn may_try(
     let tried = Tried::of(inbound.message, who, origin.remote.ip(), env);
     let (now, most) = (inbound.now, env.limits.failed_logins as u64);
     let refused = |key| env.refused.tries(key, now);
+    let is_proven = env.refused.is_proven(tried.party);
     let are_too_many = if env.refused.is_quiet(now) {
         false
     } else if tried.is_registered {
         // Whoever has an account may guess others', and may also call what it must not.
         refused(tried.party) >= MORE * most
-    } else if env.refused.is_proven(tried.party) {
+    } else if is_proven {
         // A neighbour could write its name into From, so that the account has a bound as well.
         refused(tried.party) >= most || refused(tried.here) >= MORE * most
     } else {
@@ -90,12 +121,21 @@ pub(crate) fn may_try(
         let of_source = refused(tried.source);
         of_source >= most || of_source > 0 && refused(tried.account) >= most
     };
-    // Else as many could be sent at once as there are transactions, before the first of them is refused.
-    let waits = !tried.is_registered && !request.method.is_best_effort();
-    if are_too_many || waits && env.refused.under_way(tried.here, now) >= MORE * most {
+    if are_too_many {
         return Err(MessageReason::CredentialsRefused);
     }
-    Ok(waits.then_some(tried.here))
+    if tried.is_registered || request.method.is_best_effort() {
+        return Ok(None);
+    }
+    // Else as many could be sent at once as there are transactions, before the first of them is refused.
+    let under_way = TriesUnderWay {
+        here: tried.here,
+        own: if is_proven { tried.party } else { tried.source },
+    };
+    if under_way.count(env, now) >= MORE * most {
+        return Err(MessageReason::CredentialsWaiting);
+    }
+    Ok(Some(under_way))
 }
 
 /// A client's request was answered so; `request` is as it came.
@@ -118,8 +158,12 @@ pub(crate) fn note_answer(
     let is_known = tried.is_registered || env.refused.is_proven(tried.party);
     // Where it would take tries of its neighbours, it takes its own.
     let own = if is_known { tried.party } else { tried.source };
-    for key in [own, tried.account, tried.here] {
-        env.refused.note(key, response.now);
+    let is_over = env.refused.tries(own, response.now) >= env.limits.failed_logins as u64;
+    env.refused.note(own, response.now);
+    // A source that may try nothing more fills the table with no further names. Who is known goes on, and so do its counts.
+    if is_known || !is_over {
+        env.refused.note(tried.account, response.now);
+        env.refused.note(tried.here, response.now);
     }
 }
 

@@ -3,6 +3,7 @@
 //! 2xx.
 use super::asserted::{self, NotAsserted};
 use super::binding::{BindingName, Registration};
+use super::credentials::TriesUnderWay;
 use super::environment::Environment;
 use super::host_hash::host_hash;
 use super::inbound::{InboundRequest, Routed};
@@ -72,7 +73,7 @@ pub(crate) struct ForwardPlan {
     /// How it goes to the partner's server that its dialog is with.
     pub(crate) way: Option<Box<PartnerWay>>,
     /// It has credentials of somebody who has not proven itself, and no server has said anything to them.
-    pub(crate) tries: Option<u64>,
+    pub(crate) tries: Option<TriesUnderWay>,
 }
 
 impl ForwardPlan {

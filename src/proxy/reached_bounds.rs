@@ -23,6 +23,7 @@ pub(crate) fn is_bound(reason: MessageReason) -> bool {
         MessageReason::TooMuchHeld,
         MessageReason::MemoryFull,
         MessageReason::CredentialsRefused,
+        MessageReason::CredentialsWaiting,
         MessageReason::ConnectQueueFull,
         MessageReason::PeerCongested,
         MessageReason::ShardCongested,

@@ -5,8 +5,11 @@ use std::time::Instant;
 
 /// Tries are counted by this time, in seconds.
 pub(crate) const SPAN: u64 = 60;
-/// So many places there are: who finds none is not counted, until a minute of others is over.
+/// So many places there are for keys of their own.
 const PLACES: usize = 16_384;
+/// So many places there are beside them for keys that find none there. They share these, so that a table that is full refuses
+/// some who have done nothing, and lets nobody try without end.
+const SHARED: usize = 4_096;
 /// So many of them are looked at for one key.
 const PROBES: usize = 8;
 /// So many parties that have registered are remembered, of which a new one takes the place of another one: 512 KiB.
@@ -30,7 +33,7 @@ pub struct RefusedCredentials {
     proven: Box<[AtomicU64]>,
 }
 
-/// A number for each of so many keys, which ends with its minute.
+/// A number for each of so many keys, which ends with its minute; the last places are shared.
 #[derive(Debug)]
 struct TryTable(Box<[AtomicU64]>);
 
@@ -146,7 +149,7 @@ impl RefusedCredentials {
 
 impl TryTable {
     fn new() -> Self {
-        Self((0..PLACES).map(|_| AtomicU64::new(0)).collect())
+        Self((0..PLACES + SHARED).map(|_| AtomicU64::new(0)).collect())
     }
 
     /// Counts one more.
@@ -156,12 +159,16 @@ impl TryTable {
         let own = self
             .near(key)
             .find(|place| is_own(Tries::of(place.load(Relaxed))));
-        // A table that is full counts nobody new: what was counted keeps its place for its minute, so that a flood of
-        // names frees nobody who has guessed before.
-        let place = own.or_else(|| {
+        // What was counted keeps its place for its minute, so that a flood of names frees nobody who has guessed before.
+        let free = || {
             let is_free = |place: &&AtomicU64| !Tries::of(place.load(Relaxed)).counts(second);
             self.near(key).find(is_free)
-        });
+        };
+        let (place, mark) = match own.or_else(free) {
+            Some(place) => (Some(place), mark),
+            None => (self.shared(key), 0),
+        };
+        let is_own = |tries: Tries| tries.counts(second) && tries.mark == mark;
         // Two shards that meet here may make one place of two, or lose a try: the bound is no less one for that.
         let more = |packed| {
             let before = Tries::of(packed);
@@ -194,26 +201,61 @@ impl TryTable {
                 Tries { count, ..before }.packed()
             })
         };
-        let _ = self
+        let taken = self
             .near(key)
             .find(|place| place.fetch_update(Relaxed, Relaxed, less).is_ok());
+        if taken.is_none()
+            && let Some(shared) = self.shared(key)
+        {
+            let less = |packed| {
+                let before = Tries::of(packed);
+                let count = before.count.saturating_sub(1);
+                before
+                    .counts(second)
+                    .then(|| Tries { count, ..before }.packed())
+            };
+            let _ = shared.fetch_update(Relaxed, Relaxed, less);
+        }
     }
 
     /// So many within a minute.
     fn get(&self, key: u64, second: u64) -> u64 {
         let mark = mark(key);
         let all = self.near(key).map(|place| Tries::of(place.load(Relaxed)));
-        all.filter(|tries| tries.mark == mark && tries.counts(second))
-            .map(|tries| tries.count)
-            .sum()
+        let counted = all.filter(|tries| tries.counts(second));
+        let (mut own, mut others) = (None, 0);
+        for tries in counted {
+            match tries.mark == mark {
+                true => own = Some(own.unwrap_or(0) + tries.count),
+                false => others += 1,
+            }
+        }
+        // Only who has no place, and finds none, is counted with others.
+        own.unwrap_or_else(|| match others >= self.near(key).count() {
+            true => self.shared(key).map_or(0, |place| {
+                let shared = Tries::of(place.load(Relaxed));
+                if shared.counts(second) {
+                    shared.count
+                } else {
+                    0
+                }
+            }),
+            false => 0,
+        })
     }
 
     /// The places that a key may have.
     fn near(&self, key: u64) -> impl Iterator<Item = &AtomicU64> {
         let first = key as usize % PLACES;
-        let places = self.0.iter();
         // Those at the end of the table have fewer.
-        places.skip(first).take(PROBES)
+        let own = self.0.get(first..PLACES).unwrap_or_default();
+        own.iter().take(PROBES)
+    }
+
+    /// The place that a key shares with others if it has none of its own.
+    fn shared(&self, key: u64) -> Option<&AtomicU64> {
+        // By bits that choose no place of its own.
+        self.0.get(PLACES + (key >> 20) as usize % SHARED)
     }
 }
 
@@ -248,12 +290,29 @@ mod tests {
         // Same places, another key.
         assert_eq!(refused.tries(7 | 1 << 50, at(30)), 0);
         assert!(!refused.is_quiet(at(89)) && refused.is_quiet(at(90)));
-        // As many as there are places near it, and no more.
-        for key in 0..100 {
-            refused.note(7 | key << 50, at(200));
+        // As many as there are places near it have one of their own; the others are counted together.
+        let all = || (0..100).map(|key| 7 | key << 50);
+        for key in all() {
+            refused.note(key, at(200));
         }
-        let counted = (0..100).filter(|key| refused.tries(7 | key << 50, at(200)) == 1);
-        assert_eq!(counted.count(), PROBES);
+        let tries: Vec<u64> = all().map(|key| refused.tries(key, at(200))).collect();
+        let (own, shared) = tries.split_at(PROBES);
+        assert!(own.iter().all(|count| *count == 1), "{own:?}");
+        assert!(shared.iter().all(|count| *count == 92), "{shared:?}");
+        // Who was not there and would find no place has as many; whoever finds one has none.
+        assert_eq!(refused.tries(7 | 200 << 50, at(200)), 92);
+        assert_eq!(refused.tries(8 | 200 << 50, at(200)), 0);
+        assert_eq!(refused.tries(7 | 200 << 50, at(260)), 0);
+    }
+
+    #[test]
+    fn what_is_under_way_without_a_place_of_its_own_is_taken_back_too() {
+        let (start, refused) = table();
+        let all = || (0..20).map(|key| 7 | key << 50);
+        all().for_each(|key| refused.begin(key, start));
+        assert_eq!(refused.under_way(7 | 19 << 50, start), 20 - PROBES as u64);
+        all().for_each(|key| refused.heard(key, start));
+        assert!(all().all(|key| refused.under_way(key, start) == 0));
     }
 
     #[test]

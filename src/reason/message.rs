@@ -220,6 +220,11 @@ reasons! {
         CredentialsRefused "credentials_refused" (status 503 "too many failed attempts")
             check: "request events of that remote with status 401, 403 or 407",
             remedy: "correct the password in the device; nothing, if somebody guesses",
+        /// so many requests with credentials of the source, or of one account from there, have no answer yet: ten times
+        /// limits.failed_logins
+        CredentialsWaiting "credentials_waiting" (status 503 "too many logins at once")
+            check: "whether the server that checks passwords answers, and how soon; request events of that remote",
+            remedy: "find out why the server is slow; raise the limit where many phones come back together behind one address; nothing, if somebody guesses",
         /// the daemon is stopping, or is drained for maintenance, and accepts nothing new
         Draining "draining" (status 503 "going away")
             check: "the event drain or clients_let_go before it",

@@ -120,6 +120,31 @@ pub(crate) async fn a_password_is_guessed_a_few_times_a_minute_and_no_more() {
     world.stop().await;
 }
 
+/// Each with another account, all before a server has refused the first.
+#[tokio::test]
+pub(crate) async fn of_one_source_so_many_passwords_wait_for_an_answer_and_no_more() {
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        t.section("[limits]").raw("failed_logins", "1");
+    })
+    .await;
+    let config = client_config(VERSIONS[1], &world.lab.roots, None);
+    let mut tls = shake(config, world.edge.address, EDGE).await.unwrap();
+    for number in 0..11 {
+        let credentials = format!("Authorization: Digest username=\"a{number}\"\r\nCall-ID");
+        let message = request("MESSAGE", number)
+            .replace("MESSAGE sip:edge01", "MESSAGE sip:bob@edge01")
+            .replace("Call-ID", &credentials);
+        tls.write_all(message.as_bytes()).await.unwrap();
+    }
+    let refused = world
+        .logged("request_refused", |e| e["reason"] == "credentials_waiting")
+        .await;
+    assert_eq!(refused["status"], 503, "{refused}");
+    assert_eq!(refused["call_id"], "10", "{refused}");
+    world.stop().await;
+}
+
 #[tokio::test]
 pub(crate) async fn a_source_that_connects_without_end_is_refused_for_the_rest_of_the_second() {
     let world = World::with(|t| {

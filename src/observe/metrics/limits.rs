@@ -70,7 +70,10 @@ pub static LIMITS_THAT_BITE: &[(&str, &[Reason])] = &[
     ("answered", &[MessageReason::TooManyAnswered.reason()]),
     (
         "failed_logins",
-        &[MessageReason::CredentialsRefused.reason()],
+        &[
+            MessageReason::CredentialsRefused.reason(),
+            MessageReason::CredentialsWaiting.reason(),
+        ],
     ),
 ];
 

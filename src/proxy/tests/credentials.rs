@@ -184,3 +184,38 @@ fn no_more_than_so_many_tries_of_one_account_are_under_way() {
     guess(&mut w, client, 500, &decoy);
     w.expect(home, "MESSAGE");
 }
+
+#[test]
+fn no_more_than_so_many_accounts_of_one_source_are_tried_at_once() {
+    let (mut w, home) = behind_nat();
+    // Nobody has proven anything yet: each is another user with another account.
+    let mut tried = Vec::new();
+    for number in 0..150 {
+        let client = w.client();
+        let credentials = format!("Authorization: Digest username=\"x{number}\"\n");
+        guess(&mut w, client, number, &credentials);
+        match w.take(home) {
+            Some(got) => tried.push((client, got)),
+            None => {
+                let refusal = w.expect(client, "SIP/2.0 503");
+                assert_eq!(field(&refusal, "Retry-After"), Some("1"), "{refusal}");
+            }
+        }
+    }
+    assert_eq!(tried.len(), 100);
+    // As each is answered another one has room, until so many were refused.
+    for (client, got) in tried.drain(..5) {
+        w.answers_with(home, &got, 401, "");
+        w.expect(client, "SIP/2.0 401");
+    }
+    let client = w.client();
+    guess(&mut w, client, 200, CREDENTIALS);
+    w.expect(home, "MESSAGE");
+    for (_, got) in tried {
+        w.answers_with(home, &got, 401, "");
+    }
+    let client = w.client();
+    guess(&mut w, client, 201, CREDENTIALS);
+    let refusal = w.expect(client, "SIP/2.0 503");
+    assert_eq!(field(&refusal, "Retry-After"), Some("60"), "{refusal}");
+}

@@ -213,7 +213,7 @@ limits! {
     invites_per_client: count 100, (1, 1_000_000), reload,
         "INVITEs without a final answer at a time from one client connection; re-INVITEs may take an eighth more. More are answered 503.";
     failed_logins: count 10, (1, 1_000_000), reload,
-        "Requests with credentials that are answered 401, 403 or 407 (an old nonce aside) in a minute, from one source and for one account; more are answered 503. Who has registered from that source is counted apart; a connection that holds a binding has ten times as many.";
+        "Requests with credentials that are answered 401, 403 or 407 (an old nonce aside) in a minute, from one source and for one account; more are answered 503. Ten times as many of one source, or of one account from there, may wait for an answer at a time. Who has registered from that source is counted apart; a connection that holds a binding has ten times as many.";
     // systemd kills after TimeoutStopSec, so the daemon asks for more time when this is longer.
     drain: time 10 * SECOND, WAIT, reload,
         "How long SIGTERM lets transactions finish.";

@@ -202,6 +202,7 @@ runs![
     crate::rates::a_client_at_twice_its_rate_is_read_more_slowly_and_loses_nothing,
     crate::rates::a_client_whose_messages_lead_nowhere_is_closed_after_a_thousand,
     crate::rates::a_password_is_guessed_a_few_times_a_minute_and_no_more,
+    crate::rates::of_one_source_so_many_passwords_wait_for_an_answer_and_no_more,
     crate::rates::a_source_that_connects_without_end_is_refused_for_the_rest_of_the_second,
     crate::profiles::freeswitch::freeswitch_the_second_takes_over_when_the_first_is_gone,
     crate::profiles::skype_for_business::skype_for_business_a_client_registers_subscribes_and_calls_and_is_called_by_path,
