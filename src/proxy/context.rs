@@ -127,6 +127,8 @@ pub(crate) struct ResponseContext {
     pub(crate) out_of_turn: u8,
     /// A sibling has lost the client a moment ago: until then it may come here.
     pub(crate) expected: Option<Instant>,
+    /// Until when it waits for its client at most, since it has begun to.
+    pub(crate) waits_at_most: Option<Instant>,
     /// The client was here a moment ago, and the node that has handed the request over waits for it.
     pub(crate) is_away: bool,
     pub(crate) deadlines: Deadlines,
@@ -202,6 +204,7 @@ impl ResponseContext {
             next_round: None,
             out_of_turn: 0,
             expected: None,
+            waits_at_most: None,
             is_away: false,
             deadlines: Deadlines {
                 trying: Some(now + trying),

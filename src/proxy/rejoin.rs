@@ -3,7 +3,8 @@
 //!
 //! The branch stays what it is. What was sent already is sent again with the same branch, so that a
 //! client that has kept its transaction takes it for the repetition that it is (RFC 3261 §17.2.1), and one
-//! that has begun anew takes it for a new request. Nobody waits for longer than 30 seconds.
+//! that has begun anew takes it for a new request. Nobody waits for longer than 30 seconds
+//! after a loss, nor for longer than a minute before the client has rung, however often it, or the node that has it, is lost.
 use super::binding::{Answer, WAIT, Where};
 use super::clients::Reach;
 use super::context::{CurrentBranch, NextStep, ResponseContext};
@@ -15,7 +16,10 @@ use super::transaction::{
     ClientTransaction, InviteClient, ServerTransaction, TIMER_C, TransactionTimer,
 };
 use crate::reason::MessageReason;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// The longest wait, over all losses.
+const LONGEST_WAIT: Duration = WAIT.saturating_mul(2);
 
 impl ResponseContext {
     /// Looks for the client, or waits for it.
@@ -75,13 +79,20 @@ impl ResponseContext {
     pub(crate) fn expects_more(&mut self, env: &Environment) -> bool {
         let siblings = self.plan.siblings.as_ref();
         let expected = siblings.and_then(|siblings| siblings.expected(env));
+        let expected = expected.map(|until| self.bounded(until, env.now));
         let is_later = expected > self.expected;
         self.expected = self.expected.max(expected);
         is_later
     }
 
+    /// An end of a wait, brought forward if it is beyond the longest wait.
+    pub(crate) fn bounded(&mut self, until: Instant, now: Instant) -> Instant {
+        until.min(*self.waits_at_most.get_or_insert(now + LONGEST_WAIT))
+    }
+
     /// Sets how long is waited for the client.
     fn wait_until(&mut self, until: Instant, now: Instant, env: &mut Environment) {
+        let until = self.bounded(until, now);
         let (timer, at) = match self.server {
             ServerTransaction::Invite(_) => (TransactionTimer::B, until),
             // RFC 4320 §4.1: nobody listens any more after 32 s.

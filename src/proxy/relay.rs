@@ -188,6 +188,8 @@ impl ResponseContext {
         let cancel = self.cancel_wanted && !self.cancel_sent;
         self.arm(env);
         if invite && status > 100 {
+            // Its client is there and rings: what may be lost from here on is another wait.
+            self.waits_at_most = None;
             let _ = self.relay(response, status, env, out);
         }
         if cancel {

@@ -103,8 +103,9 @@ impl ResponseContext {
         if let (None, Some(plan), false) =
             (self.expected, &self.plan.siblings, self.plan.handed_over)
         {
-            self.expected = Some(now + WAIT);
-            self.targets.push(Leg::Binding(plan.id));
+            let id = plan.id;
+            self.expected = Some(self.bounded(now + WAIT, now));
+            self.targets.push(Leg::Binding(id));
         }
     }
 
@@ -139,7 +140,6 @@ impl ResponseContext {
         // The node that has handed it over waits.
         self.is_away |= self.plan.handed_over;
         if !self.plan.handed_over {
-            self.expected = self.expected.max(Some(now + WAIT));
             // Those that have come up since the others were chosen.
             let order = plan.order(self.plan.in_dialog, now, env);
             let order = order.into_iter().map(Leg::Peer);
@@ -147,6 +147,7 @@ impl ResponseContext {
             let at = self.tried.min(self.targets.len());
             self.targets.insert_many(at, further);
             self.targets.push(Leg::Binding(plan.id));
+            self.expected = self.expected.max(Some(self.bounded(now + WAIT, now)));
         }
     }
 

@@ -362,3 +362,33 @@ fn every_shard_has_a_connection_to_each_sibling_before_it_needs_one() {
     assert!(!node.connect_shards.is_empty());
     assert!(node.connect_shards.iter().all(|shard| *shard == owner));
 }
+
+#[test]
+fn nobody_waits_longer_than_a_minute_however_often_a_node_is_lost() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(1);
+    pair.nodes[1].lose(phone);
+    pair.pass(40 * SECOND);
+    // It begins to wait while the other node is away, which then comes, is asked, and is lost before it answers.
+    pair.nodes[0].lose(pair.siblings[0][0]);
+    pair.nodes[0].send(pair.homes[0], &invite(&path, "z9hG4bK1"));
+    let mut answered = None;
+    let step = SECOND * 7 / 10;
+    for at in 0..400 {
+        // Every wait ends while it is away again.
+        match at % 14 {
+            2 => pair.siblings[0][0] = pair.nodes[0].peer(NODES[1]),
+            12 => pair.nodes[0].lose(pair.siblings[0][0]),
+            _ => {}
+        }
+        pair.nodes[0].pass(step);
+        while let Some(got) = pair.nodes[0].take(pair.homes[0]) {
+            if !got.starts_with("SIP/2.0 1") {
+                answered.get_or_insert((step * at, got));
+            }
+        }
+    }
+    let (after, got) = answered.expect("it waits for ever");
+    assert!(got.starts_with("SIP/2.0 430"), "{got}");
+    assert!(after <= 61 * SECOND, "after {after:?}");
+}
