@@ -115,6 +115,13 @@ events! {
         reason: Option<Reason> => reason,
     }
 
+    /// a user who is neither the daemon's own nor root has reached the control socket, and was refused
+    control_refused => ControlRefused {
+        WARN; Stranger; "users who may not command the daemon, and tried";
+        uid: u32 => uid,
+        reason: Reason => reason,
+    }
+
     /// an operator has denied somebody for a time: a network (`sipward deny add`), or whose connections were closed
     /// (`sipward kick --for`)
     denial => Denial {

@@ -111,7 +111,7 @@ reasons! {
             remedy: "use the sipward of the daemon's version",
         /// the process that used the control socket runs neither as the daemon's user nor as root
         NotPermitted "not_permitted"
-            check: "`uid` of the event control_request",
+            check: "`uid` of the event control_refused",
             remedy: "run the command as the daemon's user or as root",
         /// no command was sent, or it was not carried out, in time
         CommandTimeout "command_timeout" (was "timeout")

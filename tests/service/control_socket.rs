@@ -87,7 +87,7 @@ fn another_user_is_refused_whatever_the_files_modes_say_and_root_is_served() {
         let text = said(&output);
         assert_eq!(output.status.code(), Some(70), "{command:?}: {text}");
         assert!(text.contains("not_permitted"), "{command:?}: {text}");
-        let event = service.event("control_request");
+        let event = service.event("control_refused");
         assert_eq!(event["reason"], "not_permitted");
         assert_eq!(event["uid"], 65_534, "{event}");
     }

@@ -2,8 +2,9 @@
 use crate::observe::Event;
 use crate::reason::{DaemonReason, Reason};
 use crate::topology::Topology;
+use rustix::fs::Mode;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,16 +123,19 @@ impl ControlPlace {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
+        // For this user alone from the first moment on. Not by its name afterwards, which may be another file's by then where
+        // others can write to the directory.
+        let before = rustix::process::umask(Mode::from_raw_mode(0o177));
         // Another daemon may be as fast: then this fails, since bind(2) never takes over a file.
-        let listener = UnixListener::bind(path).map_err(|error| {
+        let bound = UnixListener::bind(path);
+        rustix::process::umask(before);
+        let listener = bound.map_err(|error| {
             if error.kind() == io::ErrorKind::AddrInUse {
                 in_use(path)
             } else {
                 failed(error)
             }
         })?;
-        // Until here the mode is the umask's; who connects meanwhile is still asked for his user.
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let file = std::fs::symlink_metadata(path).map_err(failed)?;
         Ok(Self {
@@ -248,6 +252,7 @@ fn unusable(path: &Path, what: &str) -> Unavailable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_socket_is_for_its_user_alone_and_goes_with_its_daemon() {

@@ -25,6 +25,8 @@ const COMMANDS: usize = 16;
 const TRACES: usize = 4;
 /// Bytes that are read and thrown away behind a request.
 const MOST_UNREAD: u64 = 1024 * 1024;
+/// What somebody who may not command the daemon gets to write his request before he is refused.
+const FOR_STRANGERS: Duration = Duration::from_millis(100);
 /// From connecting to the end of the request line.
 const FOR_REQUEST: Duration = Duration::from_secs(5);
 /// From the request to the reply: a reload reads files and asks every shard.
@@ -101,6 +103,12 @@ impl ControlServer {
         let asked = self.asked(&mut stream).await;
         if let Ok((Request::Trace(request), user)) = &asked {
             self.stream_trace(&mut stream, request, *user).await;
+            return drop(permit);
+        }
+        if let Err(refusal) = &asked
+            && refusal.code == DaemonReason::NotPermitted
+        {
+            turn_away(&mut stream, refusal).await;
             return drop(permit);
         }
         // Only now: who says nothing keeps nobody waiting.
@@ -220,7 +228,10 @@ impl ControlServer {
             .peer_cred()
             .map_err(|error| DaemonReason::NotPermitted.because(error.to_string()))?;
         if !may_command(user.uid(), self.owner) {
-            self.note("none", user, Some(DaemonReason::NotPermitted.into()));
+            self.context.daemon.log.record(Event::ControlRefused {
+                uid: user.uid(),
+                reason: DaemonReason::NotPermitted.into(),
+            });
             return Err(DaemonReason::NotPermitted
                 .because("only the user that the daemon runs as, and root, may command it"));
         }
@@ -274,6 +285,18 @@ impl ControlServer {
 /// anything.
 fn may_command(user: u32, owner: u32) -> bool {
     user == owner || user == 0
+}
+
+/// Answers somebody who may not command the daemon, at once: he keeps no operator out.
+async fn turn_away(stream: &mut UnixStream, refusal: &ControlRefusal) {
+    let mut line = serde_json::to_vec(&Reply::Error(refusal.clone())).unwrap_or_default();
+    line.push(b'\n');
+    // To close over bytes that nobody has read is a reset, which may take the reply along.
+    let _ = timeout(FOR_STRANGERS, stream.readable()).await;
+    let _ = stream.try_read(&mut [0; 1024]);
+    // It fits into an empty buffer.
+    let _ = stream.try_write(&line);
+    let _ = stream.shutdown().await;
 }
 
 /// Writes one line, in time: who does not read must not keep a trace running.
