@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 
 /// Connections that the kernel holds between two accepts, as many as it allows (net.core.somaxconn, 4096 by default); more
 /// than this at once find their SYN unanswered and try again after a second.
-const BACKLOG: i32 = 65_535;
+pub(crate) const BACKLOG: i32 = 65_535;
 
 /// Sockets bound for a topology's listeners, before anything is accepted.
 pub struct BoundListeners {

@@ -141,8 +141,10 @@ impl Guest {
             destination,
         } = header?
         {
-            self.arrival.remote = source;
-            self.arrival.destination = Some(destination);
+            // An IPv4 address in its IPv6 form is the same address, and home servers are to find it as they know it.
+            let plain = |it: SocketAddr| SocketAddr::new(it.ip().to_canonical(), it.port());
+            self.arrival.remote = plain(source);
+            self.arrival.destination = Some(plain(destination));
         } else {
             self.arrival.balancer = None;
         }

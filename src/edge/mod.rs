@@ -108,6 +108,7 @@ mod tls;
 mod trace;
 mod unconfirmed;
 
+pub(crate) use bind::BACKLOG;
 pub use bind::BoundListeners;
 pub use calls::ListedCall;
 pub use client_hello::{Hello, MOST as LONGEST_HELLO, look as look_at_hello};

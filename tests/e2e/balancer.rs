@@ -111,6 +111,11 @@ async fn the_source_that_the_balancer_names_is_in_via_and_in_the_log() {
             "203.0.113.8",
         ),
         (v6, "[2001:db8::7]:4006", "2001:db8::7"),
+        (
+            b"PROXY TCP6 ::ffff:203.0.113.9 ::ffff:198.51.100.1 4003 5061\r\n".to_vec(),
+            "203.0.113.9:4003",
+            "203.0.113.9",
+        ),
     ] {
         let target = EdgeTarget {
             address: balancer(world.edge.address, header).await,

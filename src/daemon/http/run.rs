@@ -4,8 +4,10 @@ use super::server::{HttpServer, serve};
 use super::socket::serves;
 use crate::daemon::Daemon;
 use crate::daemon::upgrade::FormerHandle;
+use crate::edge::BACKLOG;
 use crate::observe::Event;
 use crate::reason::DaemonReason;
+use socket2::SockRef;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -89,6 +91,8 @@ async fn begin(
         }
     };
     socket.set_nonblocking(true)?;
+    // The library has the kernel hold 128 that wait: where many connect at once, monitoring would try again after a second.
+    SockRef::from(&socket).listen(BACKLOG)?;
     let kept = socket.try_clone()?;
     // Port 0 has become a real one.
     let bound = socket.local_addr()?;

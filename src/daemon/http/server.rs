@@ -5,6 +5,7 @@ use super::page;
 use super::request::{HostRules, wanted};
 use crate::daemon::Daemon;
 use crate::daemon::upgrade::FormerHandle;
+use crate::proxy::SourceKey;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -14,19 +15,18 @@ use hyper::header::{
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Connections at a time. One that has asked for nothing yet makes room for a new one, so that
-/// nobody who only connects can keep monitoring out.
+/// Connections at a time. The oldest of the source that has most of them makes room for a new one, so that nobody who
+/// connects without end, asks and does not read, or asks for nothing, can keep monitoring out.
 const CONNECTIONS: usize = 256;
 /// Bytes of a request's head, and fields in it: a browser sends a tenth of either.
 const HEAD: usize = 16 * 1024;
@@ -65,8 +65,8 @@ impl HttpServer {
 struct Attended {
     /// Ends it.
     task: AbortHandle,
-    /// Whether its request has come.
-    asked: Arc<AtomicBool>,
+    /// Whose it is.
+    source: SourceKey,
 }
 
 /// Accepts until it is dropped.
@@ -78,17 +78,16 @@ pub(super) async fn serve(server: HttpServer, socket: std::net::TcpListener) {
     let mut attended: VecDeque<Attended> = VecDeque::new();
     loop {
         match socket.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, remote)) => {
                 // What has ended is taken away, or the list would grow with each request.
                 attended.retain(|it| !it.task.is_finished());
                 if attended.len() >= CONNECTIONS {
                     make_room(&mut attended);
                 }
-                let asked = Arc::new(AtomicBool::new(false));
-                let task = attend(Arc::clone(&server), stream, Arc::clone(&asked));
+                let task = attend(Arc::clone(&server), stream);
                 attended.push_back(Attended {
                     task: tokio::spawn(task).abort_handle(),
-                    asked,
+                    source: SourceKey::of(remote.ip()),
                 });
             }
             Err(_) => tokio::time::sleep(STARVED).await,
@@ -96,24 +95,31 @@ pub(super) async fn serve(server: HttpServer, socket: std::net::TcpListener) {
     }
 }
 
-/// Ends the one that has waited for longest without asking, else the oldest of all.
+/// Ends one of them: an answer takes milliseconds, so that the oldest of a crowd is one that nobody waits for.
 fn make_room(attended: &mut VecDeque<Attended>) {
-    // In the order in which they came, so the first that is silent has been so for longest.
-    let silent = |it: &Attended| !it.asked.load(Ordering::Relaxed);
-    let at = attended.iter().position(silent).unwrap_or(0);
-    if let Some(ended) = attended.remove(at) {
+    let at = oldest_of_fullest(attended.iter().map(|it| it.source));
+    if let Some(ended) = at.and_then(|at| attended.remove(at)) {
         ended.task.abort();
     }
 }
 
+/// The place of the first that has the source of most; the sources stand in the order in which they came.
+fn oldest_of_fullest(sources: impl Iterator<Item = SourceKey> + Clone) -> Option<usize> {
+    let mut counts: HashMap<SourceKey, usize> = HashMap::new();
+    for source in sources.clone() {
+        *counts.entry(source).or_default() += 1;
+    }
+    let most = counts.values().copied().max()?;
+    let is_fullest = |source| counts.get(&source) == Some(&most);
+    sources.clone().position(is_fullest)
+}
+
 /// One connection: its request, its answer, its end.
-async fn attend(server: Arc<HttpServer>, mut stream: TcpStream, asked: Arc<AtomicBool>) {
+async fn attend(server: Arc<HttpServer>, mut stream: TcpStream) {
     let Ok(local) = stream.local_addr() else {
         return;
     };
     let service = service_fn(|request| {
-        // From here on it is not pushed out by others: it gets its answer.
-        asked.store(true, Ordering::Relaxed);
         let server = Arc::clone(&server);
         async move { Ok::<_, Infallible>(server.answer(request, local.ip()).await) }
     });
@@ -192,4 +198,24 @@ fn respond(rendered: Rendered) -> Response<Full<Bytes>> {
         fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_the_fullest_source_makes_room() {
+        let of = |addresses: &[&str]| {
+            let sources = addresses.iter();
+            oldest_of_fullest(sources.map(|it| SourceKey::of(it.parse().unwrap())))
+        };
+        let (monitoring, crowd) = ("192.0.2.1", "198.51.100.1");
+        assert_eq!(of(&[monitoring, crowd, monitoring, crowd, crowd]), Some(1));
+        assert_eq!(of(&[monitoring, crowd]), Some(0));
+        // The addresses of one network of IPv6 are one source.
+        let (first, second) = ("2001:db8::1", "2001:db8::2");
+        assert_eq!(of(&[monitoring, first, second]), Some(1));
+        assert_eq!(of(&[]), None);
+    }
 }
