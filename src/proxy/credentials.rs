@@ -127,7 +127,8 @@ pub(crate) fn may_try(
     if tried.is_registered || request.method.is_best_effort() {
         return Ok(None);
     }
-    // Else as many could be sent at once as there are transactions, before the first of them is refused.
+    // Else as many could be sent at once as there are transactions, before the first of them is refused. By the source too:
+    // each may be about another account. Neighbours take nothing from whoever has registered from there before.
     let under_way = TriesUnderWay {
         here: tried.here,
         own: if is_proven { tried.party } else { tried.source },
@@ -158,6 +159,7 @@ pub(crate) fn note_answer(
     let is_known = tried.is_registered || env.refused.is_proven(tried.party);
     // Where it would take tries of its neighbours, it takes its own.
     let own = if is_known { tried.party } else { tried.source };
+    // Before this one is counted: the one that reaches the bound has its names counted still.
     let is_over = env.refused.tries(own, response.now) >= env.limits.failed_logins as u64;
     env.refused.note(own, response.now);
     // A source that may try nothing more fills the table with no further names. Who is known goes on, and so do its counts.

@@ -164,6 +164,7 @@ impl TryTable {
             let is_free = |place: &&AtomicU64| !Tries::of(place.load(Relaxed)).counts(second);
             self.near(key).find(is_free)
         };
+        // A shared place has the mark 0: whichever key is counted there, it is the same place.
         let (place, mark) = match own.or_else(free) {
             Some(place) => (Some(place), mark),
             None => (self.shared(key), 0),
@@ -204,6 +205,8 @@ impl TryTable {
         let taken = self
             .near(key)
             .find(|place| place.fetch_update(Relaxed, Relaxed, less).is_ok());
+        // It had no place of its own when it began. If one has become free meanwhile and another key has it, the shared place
+        // is still where it was counted.
         if taken.is_none()
             && let Some(shared) = self.shared(key)
         {

@@ -18,7 +18,8 @@ use super::transaction::{
 use crate::reason::MessageReason;
 use std::time::{Duration, Instant};
 
-/// The longest wait, over all losses.
+/// The longest wait, over all losses: that of one loss, and once more for another one in which whoever had it was lost. A node
+/// that comes and goes would otherwise begin it anew each time.
 const LONGEST_WAIT: Duration = WAIT.saturating_mul(2);
 
 impl ResponseContext {
