@@ -196,6 +196,53 @@ async fn an_answer_that_is_no_usable_crl_is_a_failure_like_none() {
 }
 
 #[tokio::test]
+async fn slow_points_of_one_set_do_not_delay_another_sets_revocation() {
+    const PARTNER: &str = "edge.fabrikam.test";
+    let world = World::with(|t| {
+        for name in ["enterprise-ca", "fabrikam-ca"] {
+            let set = t.find("[[trust]]", "name", name).unwrap();
+            set.text("crl_refresh", "1s")
+                .raw("crl_fetch", "true")
+                .list("crl_fetch_local", &["127.0.0.1"]);
+        }
+        t.section("[limits]").text("drain", "1s");
+    })
+    .await;
+    let site = &world.lab.site;
+    // Connects come in, and nothing ever answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let partner = LeafSpec {
+        crl_points: (0..32)
+            .map(|n| format!("http://{address}/{n}.crl"))
+            .collect(),
+        ..LeafSpec::server(PARTNER)
+    };
+    let partner = site.fabrikam.issue(&partner).unwrap();
+    let aor = format!("sip:{PARTNER}");
+    let partner = world.lab.server("partner", PARTNER, &aor, &partner).await;
+    let _partner = world.dial(&partner).await;
+    // The first of them is being asked, and 31 wait.
+    let asked = tokio::task::spawn_blocking(move || (silent.accept().unwrap(), silent));
+    let _silent = asked.await.unwrap();
+    let web = Web::start();
+    let identity = site.enterprise.issue(&named(web.uri("/ca.crl"))).unwrap();
+    let (_server, wire) = connected(&world, &identity).await;
+    let revoking = CrlSpec {
+        revoked: vec![identity.serial.clone()],
+        number: 2,
+        ..CrlSpec::default()
+    };
+    web.give(&site.enterprise.crl(&revoking).unwrap());
+    wire.ended(SOON).await.unwrap();
+    // Of the silent ones hardly any is through.
+    let log = world.edge.stop().await;
+    let failed = log.named("crl_fetch_failed");
+    let late = failed.iter().filter(|e| e["trust"] == "fabrikam-ca");
+    assert!(late.count() < 16);
+}
+
+#[tokio::test]
 async fn the_distribution_point_of_a_refused_certificate_is_never_asked() {
     let (world, web) = (world().await, Web::start());
     let (log, enterprise) = (&world.edge.log, &world.lab.site.enterprise);

@@ -38,9 +38,11 @@ impl FetchedContents {
         if came.is_empty() {
             return;
         }
+        // By content and not by URI: a point whose CRL is in force may send others that are not. In force for any set is
+        // enough, since it is held then.
         let in_force = trusts.iter().flat_map(|set| &set.crls);
         let in_force: HashSet<[u8; 32]> = in_force.map(|crl| *crl.digest()).collect();
-        for Fetched { trust, file } in came {
+        for Fetched { trust, file, .. } in came {
             // A reload may have ended the fetching meanwhile.
             if fetches(&trust) {
                 self.insert(trust, file, &in_force, &BOUNDS);
@@ -64,10 +66,12 @@ impl FetchedContents {
         };
         let key = (trust, Arc::clone(&file.file));
         let size = beside(&file);
+        // Its own place is free before it is asked whether there is room.
         self.0.remove(&key);
         let full = self.0.keys().filter(|(trust, _)| *trust == key.0).count() >= bounds.of_set;
         let mut left = bounds.beside.saturating_sub(size);
         let mut left_in_all = bounds.beside_all.saturating_sub(size);
+        // Which of them go does not matter: a CRL that could take effect has done so when it came.
         self.0.retain(|(trust, _), file| {
             let size = beside(file);
             if size == 0 {

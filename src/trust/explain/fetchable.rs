@@ -35,6 +35,12 @@ pub struct DistributionPoint {
 }
 
 impl DistributionPoint {
+    /// One with these keys.
+    #[cfg(test)]
+    pub(crate) fn of(uri: String, keys: Vec<Vec<u8>>) -> Self {
+        Self { uri, keys }
+    }
+
     /// The key of an issuer of a certificate that names the point, by which a CRL in DER is signed. Everything else that
     /// comes over HTTP is a stranger's.
     ///
