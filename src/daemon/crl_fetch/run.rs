@@ -267,3 +267,33 @@ fn fetch(
     let unusable = |(reason, detail)| FetchFailure { reason, detail };
     fetched_crls(&place.uri, line, octets, signer).map_err(unusable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::parse_crls;
+    use sipward_lab::pki::{Authority, CrlSpec};
+    use std::path::Path;
+
+    #[test]
+    fn what_came_in_a_round_leaves_the_others_less_room() {
+        let ca = Authority::root("Contoso Root").unwrap();
+        let content = parse_crls(ca.crl(&CrlSpec::default()).unwrap().to_vec());
+        let size = content.as_ref().unwrap()[0].size();
+        let (full, largest) = (256 * 1024 * 1024, 64 * 1024 * 1024);
+        let in_force = ("a".to_owned(), (full - 10, 100));
+        let mut held = HeldBytes(HashMap::from([in_force]));
+        // Its own largest may be replaced.
+        assert_eq!((held.room("a"), held.room("b")), (110, 10));
+        held.came(&CrlFile {
+            file: Path::new("b").into(),
+            fetched: true,
+            line: 1,
+            digest: [0; 32],
+            content,
+        });
+        assert!(size > 110);
+        assert_eq!((held.room("a"), held.room("c")), (0, 0));
+        assert_eq!(HeldBytes::default().room("a"), largest);
+    }
+}
