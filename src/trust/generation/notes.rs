@@ -7,7 +7,7 @@ use crate::trust::certificate::{parsed::Certificate, text::subject_text};
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::offers::{RefusedCrl, RejectedCrl};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What the CRLs in force are worth at a time.
@@ -86,20 +86,31 @@ pub(super) fn note_authorities(set: &TrustSet, topology: &Topology, notes: &mut 
     // Parsed again: this runs once for each load, and the sets keep only what path building needs.
     let parsed: Vec<Certificate<'_>> = parsed.collect();
     note_uncovered(set, topology, &parsed, notes);
+    // Names are read once, not for each CA: a set can have hundreds of CAs, and a thousand CRLs.
+    let mut by_issuer: HashMap<NameKey, Vec<&HeldCrl>> = HashMap::new();
+    for crl in &set.crls {
+        if let Some(name) = NameKey::of(crl.issuer_der()) {
+            by_issuer.entry(name).or_default().push(crl);
+        }
+    }
     // Only a CRL that one of the set's own CAs has signed counts.
     for listed in &parsed {
         let issuers = parsed.iter().filter(|ca| ca.subject() == listed.issuer());
         // Any key of the issuer's name: a CA with a new key lists what the old one issued, too.
         let keys: Vec<&[u8]> = issuers.map(|ca| ca.key().info()).collect();
-        let lists = |crl: &HeldCrl| {
-            NameKey::of(crl.issuer_der()).as_ref() == Some(listed.issuer())
-                && crl.lists(listed.read().raw_serial())
+        let lists = |crl: &&HeldCrl| {
+            crl.lists(listed.read().raw_serial())
                 && keys
                     .iter()
                     .any(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(*key)))
         };
         // Noted and not refused: the operator named the anchor, and may know better than the CRL.
-        if set.crls.iter().any(lists) {
+        if by_issuer
+            .get(listed.issuer())
+            .into_iter()
+            .flatten()
+            .any(lists)
+        {
             let what = format!("{} is revoked by the CA that issued it", listed.text());
             let remedy = "take it out of the anchors, unless the CA confirms that its CRL is wrong";
             let code = TrustSetReason::AnchorRevoked;

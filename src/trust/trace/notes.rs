@@ -147,6 +147,9 @@ fn matched(
     (outcome, text)
 }
 
+/// Notes about CRLs of one path: a CA may have hundreds of scopes.
+const MOST_CRLS: usize = 100;
+
 /// The CRLs that bear the name of an issuer on the path, with age and what is next.
 pub(crate) fn crls(
     path: &CertPath<'_>,
@@ -179,9 +182,11 @@ pub(crate) fn crls(
             if !coverage.is_covered_by(crl.scope()) {
                 // A CRL of the right issuer for other certificates: the usual trap of CAs that partition
                 // their certificates.
-                let issuer = named(crl.issuer());
-                let text = format!("of {issuer}, for other certificates than {subject}");
-                notes.push(note("crl", StepOutcome::Noted, text));
+                if notes.len() < MOST_CRLS {
+                    let issuer = named(crl.issuer());
+                    let text = format!("of {issuer}, for other certificates than {subject}");
+                    notes.push(note("crl", StepOutcome::Noted, text));
+                }
                 continue;
             }
             any = true;
@@ -194,6 +199,10 @@ pub(crate) fn crls(
                 (false, true) => StepOutcome::Noted,
                 (false, false) => StepOutcome::Passed,
             };
+            // One that lists it decides, and is never left out.
+            if notes.len() >= MOST_CRLS && !listed {
+                continue;
+            }
             let text = format!(
                 "of {} for {subject}: {}; thisUpdate {} ({}), nextUpdate {} ({})",
                 named(crl.issuer()),
