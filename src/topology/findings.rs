@@ -45,6 +45,10 @@ impl<'t> Source<'t> {
     }
 }
 
+/// Faults that are kept: a generated file may have a fault in each of a million sections, and whoever corrects it begins with
+/// the first.
+const MOST_FAULTS: usize = 10_000;
+
 /// Collects faults and warnings; a code's severity decides which of the two it is.
 ///
 /// Warnings are kept although loading succeeds: `check` prints them, and the daemon logs them at each
@@ -52,6 +56,8 @@ impl<'t> Source<'t> {
 pub(crate) struct Findings {
     path: PathBuf,
     faults: Vec<Fault>,
+    /// Those beyond [`MOST_FAULTS`].
+    more: usize,
     warnings: Vec<Warning>,
 }
 
@@ -60,6 +66,7 @@ impl Findings {
         Self {
             path: path.to_owned(),
             faults: Vec::new(),
+            more: 0,
             warnings: Vec::new(),
         }
     }
@@ -108,7 +115,7 @@ impl Findings {
             remedy,
         };
         match code.severity() {
-            Severity::Fault => self.faults.push(finding),
+            Severity::Fault => self.add_fault(finding),
             Severity::Warning => self.warnings.push(finding),
         }
     }
@@ -117,13 +124,20 @@ impl Findings {
     /// A CRL is refused for reasons of its own, with remedies of their own; at loading each of them is
     /// a fault.
     pub(crate) fn add_crl(&mut self, refusal: CrlReason, line: u32, what: String) {
-        self.faults.push(Fault {
+        self.add_fault(Fault {
             file: self.path.clone(),
             line: Some(line),
             code: refusal.into(),
             what,
             remedy: refusal.remedy().to_owned(),
         });
+    }
+    fn add_fault(&mut self, fault: Fault) {
+        if self.faults.len() < MOST_FAULTS {
+            self.faults.push(fault);
+        } else {
+            self.more += 1;
+        }
     }
     /// For checks that would only repeat what was found.
     pub(crate) fn is_fatal(&self) -> bool {
@@ -142,6 +156,15 @@ impl Findings {
         self.faults.dedup();
         self.warnings.sort_by_key(order);
         self.warnings.dedup();
+        if self.more > 0 {
+            self.faults.push(Fault {
+                file: main,
+                line: None,
+                code: TopologyReason::OutOfRange.into(),
+                what: format!("{} more faults were found, and are not listed", self.more),
+                remedy: "correct those that are listed first".to_owned(),
+            });
+        }
         (self.faults, self.warnings)
     }
 }
