@@ -2,9 +2,10 @@
 use crate::observe::Event;
 use crate::reason::{DaemonReason, Reason};
 use crate::topology::Topology;
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -123,21 +124,17 @@ impl ControlPlace {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        // For this user alone from the first moment on. Not by its name afterwards, which may be another file's by then where
-        // others can write to the directory.
-        let before = rustix::process::umask(Mode::from_raw_mode(0o177));
         // Another daemon may be as fast: then this fails, since bind(2) never takes over a file.
-        let bound = UnixListener::bind(path);
-        rustix::process::umask(before);
-        let listener = bound.map_err(|error| {
+        let listener = UnixListener::bind(path).map_err(|error| {
             if error.kind() == io::ErrorKind::AddrInUse {
                 in_use(path)
             } else {
                 failed(error)
             }
         })?;
+        // Until here the mode is the umask's; who connects meanwhile is still asked for his user.
+        let file = close_to_others(path).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        let file = std::fs::symlink_metadata(path).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             listener,
@@ -228,6 +225,24 @@ fn make_directory(path: &Path) -> Result<(), Unavailable> {
     }
 }
 
+/// Has a socket's file be for this user alone, and returns what it is.
+///
+/// By a descriptor of the file and not by its name: where others can write to the directory, the name may lead to another file
+/// by now. The umask, which would do it at once, is that of all threads.
+fn close_to_others(path: &Path) -> io::Result<std::fs::Metadata> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let found = file.metadata()?;
+    if !found.file_type().is_socket() {
+        return Err(io::Error::other(
+            "it was replaced by a file that is no socket",
+        ));
+    }
+    let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::set_permissions(by_descriptor, std::fs::Permissions::from_mode(0o600))?;
+    Ok(found)
+}
+
 /// A live daemon answers there.
 fn in_use(path: &Path) -> Unavailable {
     Unavailable {
@@ -252,7 +267,19 @@ fn unusable(path: &Path, what: &str) -> Unavailable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn what_has_taken_the_place_of_a_socket_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name| directory.path().join(name);
+        let (link, victim) = (path("link"), path("file"));
+        std::fs::write(&victim, "").unwrap();
+        std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o644)).unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        assert!(close_to_others(&link).is_err() && close_to_others(&victim).is_err());
+        let mode = std::fs::metadata(&victim).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
+    }
 
     #[test]
     fn a_socket_is_for_its_user_alone_and_goes_with_its_daemon() {

@@ -21,6 +21,29 @@ pub(crate) struct SignedPart<'a> {
     signature: &'a [u8],
 }
 
+/// Whether signatures of an algorithm are taken; `algorithm` is an AlgorithmIdentifier's content.
+pub(crate) fn is_acceptable(algorithm: &[u8]) -> bool {
+    let mut known = ALGORITHMS.iter().map(|known| known.signature_alg_id());
+    known.any(|known| known.as_ref() == algorithm)
+}
+
+/// Whether `signature` over `octets` is by `key`.
+pub(crate) fn verifies(
+    key: &SubjectPublicKeyInfoDer<'_>,
+    algorithm: &[u8],
+    octets: &[u8],
+    signature: &[u8],
+) -> bool {
+    let Ok(key) = RawPublicKeyEntity::try_from(key) else {
+        return false;
+    };
+    ALGORITHMS
+        .iter()
+        .filter(|known| known.signature_alg_id().as_ref() == algorithm)
+        // Several entries can have one signature algorithm and differ in the kind of key.
+        .any(|known| key.verify_signature(*known, octets, signature).is_ok())
+}
+
 impl<'a> SignedPart<'a> {
     /// Reads it from the SEQUENCE around it, and returns with it what follows the signature there.
     pub(crate) fn read(outer: &Element<'a>) -> Option<(Self, Der<'a>)> {
@@ -72,23 +95,9 @@ impl<'a> SignedPart<'a> {
             .map_err(|_| TrustReason::BadSignature.into())
     }
 
-    /// Whether its signature is of an algorithm that is taken.
-    pub(crate) fn is_acceptable(&self) -> bool {
-        let mut known = ALGORITHMS.iter().map(|known| known.signature_alg_id());
-        known.any(|known| known.as_ref() == self.algorithm)
-    }
-
     /// Whether `key` made the signature, at whatever cost: of a CRL, beside the handshakes.
     pub(crate) fn is_with(&self, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
-        let Ok(key) = RawPublicKeyEntity::try_from(key) else {
-            return false;
-        };
-        let (octets, signature) = (self.part.whole(), self.signature);
-        ALGORITHMS
-            .iter()
-            .filter(|known| known.signature_alg_id().as_ref() == self.algorithm)
-            // Several entries can have one signature algorithm and differ in the kind of key.
-            .any(|known| key.verify_signature(*known, octets, signature).is_ok())
+        verifies(key, self.algorithm, self.part.whole(), self.signature)
     }
 
     /// Whether the key of a SubjectPublicKeyInfo made the signature.

@@ -3,7 +3,8 @@ use crate::reason::{CrlReason, FetchReason, Reason, TrustReason};
 use crate::topology::der::{Der, SEQUENCE};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{RevocationScope, TrustRef, sha256};
-use crate::trust::certificate::{chain::Chain, signature::SignedPart};
+use crate::trust::certificate::chain::Chain;
+use crate::trust::certificate::signature::{SignedPart, is_acceptable};
 use crate::trust::decision::verdict::Verdict;
 use crate::trust::generation::loaded::Generation;
 use crate::trust::handshake::seen::SeenChain;
@@ -57,7 +58,7 @@ impl DistributionPoint {
         let Some((signed, _)) = outer.and_then(|outer| SignedPart::read(&outer)) else {
             return Err(CrlReason::Malformed.into());
         };
-        if !signed.is_acceptable() {
+        if !is_acceptable(signed.algorithm) {
             return Err(TrustReason::CrlUnsupportedSignature.into());
         }
         keys.find(|key| signed.is_with(&SubjectPublicKeyInfoDer::from(*key)))

@@ -1,16 +1,14 @@
 //! Which key has signed a CRL (RFC 5280 §5.1.1.3 and §6.3.3 (f) and (g)).
 use crate::topology::Crl;
-use crate::trust::certificate::signature::ALGORITHMS;
+use crate::trust::certificate::signature::{is_acceptable, verifies};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
-use webpki::RawPublicKeyEntity;
 use x509_parser::certificate::X509Certificate;
 
 /// Whether a CRL's signature is of an algorithm that is taken.
 ///
 /// Asked before any key is tried: with SHA-1 the signature proves nothing, whoever made it.
 pub(crate) fn is_signed_acceptably(crl: &Crl) -> bool {
-    let mut known = ALGORITHMS.iter().map(|known| known.signature_alg_id());
-    known.any(|known| known.as_ref() == crl.algorithm())
+    is_acceptable(crl.algorithm())
 }
 
 /// Whether the key made the CRL's signature. The answer is kept with the CRL, whichever it is: some hold millions of bytes.
@@ -35,23 +33,6 @@ pub(crate) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bo
 /// Whether it is known whether the key made the CRL's signature.
 pub(crate) fn was_tried(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
     crl.proven_by() == Some(key.as_ref()) || crl.is_refuted(key.as_ref())
-}
-
-/// Whether `signature` over `bytes` is by `key`; `algorithm` is an AlgorithmIdentifier's content.
-fn verifies(
-    key: &SubjectPublicKeyInfoDer<'_>,
-    algorithm: &[u8],
-    bytes: &[u8],
-    signature: &[u8],
-) -> bool {
-    let Ok(key) = RawPublicKeyEntity::try_from(key) else {
-        return false;
-    };
-    ALGORITHMS
-        .iter()
-        .filter(|known| known.signature_alg_id().as_ref() == algorithm)
-        // Several entries can have one signature algorithm and differ in the kind of key.
-        .any(|known| key.verify_signature(*known, bytes, signature).is_ok())
 }
 
 /// Whether the keyUsage of a CA permits it to sign CRLs; without the extension it does.

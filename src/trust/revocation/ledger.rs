@@ -4,7 +4,7 @@ use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlScope, HeldCrl};
 use crate::trust::revocation::room::Rooms;
 use crate::trust::revocation::scope_key::ScopeKey;
-use crate::trust::revocation::series::{Series, SeriesId};
+use crate::trust::revocation::series::{MOST_SETS, Series, SeriesId};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,8 +22,6 @@ const LARGEST_UNNAMED: u64 = 256 * 1024 * 1024;
 pub(crate) const MOST_SCOPES: usize = 512;
 /// CRLs of one series and one age.
 pub(crate) const MOST_EQUALS: usize = 4;
-/// Names of trust sets that are kept with a key.
-const MOST_SETS: usize = 64;
 
 /// The CRLs in force, with what is known of those that were.
 ///

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Names of trust sets that are kept with a series.
 ///
 /// The names are written into each record.
-const MOST_SETS: usize = 64;
+pub(crate) const MOST_SETS: usize = 64;
 
 /// What stands for a series: a digest of key, issuer and scope.
 ///
