@@ -232,8 +232,7 @@ fn of_too_many_sections_of_any_kind_no_topology_is_made() {
         // The first that are found are listed, and others may come before the one about the number.
         let last = faults.last().map(|fault| fault.what.as_str());
         match faults.len() {
-            0 => panic!("{kind}: no fault"),
-            1..=10_000 => {
+            ..=10_000 => {
                 let about = |fault: &Fault| fault.what.contains("sections of this kind");
                 assert!(faults.iter().any(about), "{kind}: {last:?}");
             }
