@@ -110,8 +110,9 @@ fn oldest_of_fullest(sources: impl Iterator<Item = SourceKey> + Clone) -> Option
         *counts.entry(source).or_default() += 1;
     }
     let most = counts.values().copied().max()?;
-    let is_fullest = |source| counts.get(&source) == Some(&most);
-    sources.clone().position(is_fullest)
+    sources
+        .clone()
+        .position(|it| counts.get(&it) == Some(&most))
 }
 
 /// One connection: its request, its answer, its end.
