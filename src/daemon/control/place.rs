@@ -234,9 +234,7 @@ fn close_to_others(path: &Path) -> io::Result<std::fs::Metadata> {
     let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
     let found = file.metadata()?;
     if !found.file_type().is_socket() {
-        return Err(io::Error::other(
-            "it was replaced by a file that is no socket",
-        ));
+        return Err(io::Error::other("its file is no socket"));
     }
     let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
     std::fs::set_permissions(by_descriptor, std::fs::Permissions::from_mode(0o600))?;

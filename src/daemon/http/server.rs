@@ -110,9 +110,8 @@ fn oldest_of_fullest(sources: impl Iterator<Item = SourceKey> + Clone) -> Option
         *counts.entry(source).or_default() += 1;
     }
     let most = counts.values().copied().max()?;
-    sources
-        .clone()
-        .position(|it| counts.get(&it) == Some(&most))
+    let is_fullest = |source| counts.get(&source) == Some(&most);
+    sources.clone().position(is_fullest)
 }
 
 /// One connection: its request, its answer, its end.
